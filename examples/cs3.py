@@ -2,9 +2,8 @@
 import codecs, json, socket, sys, threading, time
 
 host, _, port = sys.argv[1].partition(":")
-name, password = sys.argv[2:4]
-sock = socket.create_connection((host, int(port or 8889)))
-writing = threading.Lock()
+credentials, tried = {"username": sys.argv[2], "password": sys.argv[3]}, False
+sock, writing = socket.create_connection((host, int(port or 8889))), threading.Lock()
 
 def send(kind, **fields):
     with writing:
@@ -29,7 +28,6 @@ def typed(token):
         if line.strip(): send("chat", token=token, message=line.rstrip("\n"))
     sock.shutdown(socket.SHUT_WR)
 
-credentials, tried = {"username": name, "password": password}, False
 send("login", **credentials)
 for obj in arriving():
     kind, status = obj.get("type"), obj.get("status")
@@ -38,4 +36,5 @@ for obj in arriving():
         for work in (beat, typed): threading.Thread(target=work, args=(obj["token"],), daemon=True).start()
     elif kind == "login" and status == "error_0" and not tried: tried = True; send("register", **credentials)
     elif kind == "register_1": send("login", **credentials)
-    elif status != "success" and kind != "ping": sys.exit(obj.get("message", obj)) if kind != "chat" else print(obj)
+    elif kind == "chat" and status != "success": print("not sent:", obj.get("message", status), flush=True)
+    elif kind != "ping" and status != "success": sys.exit(obj.get("message", obj))

@@ -1,10 +1,11 @@
-"""Chat as an llfc client: python3 llfc.py HOST[:PORT] LOGIN PASSWORD UID. Commands: /find NAME, /add UID, /accept UID."""
+"""Chat as an llfc client: python3 llfc.py HOST[:PORT] LOGIN PASSWORD UID; then /find NAME, /add UID, /accept UID."""
 import json, socket, struct, sys, threading, time, urllib.request, uuid
 
 gate, login, password, peer = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 gate = gate if ":" in gate else gate + ":8080"
 body = json.dumps({"email": login, "passwd": password}).encode()
-answer = json.load(urllib.request.urlopen(f"http://{gate}/user_login", body))
+request = urllib.request.Request(f"http://{gate}/user_login", body, {"Content-Type": "application/json"})
+answer = json.load(urllib.request.urlopen(request))
 if answer["error"]: sys.exit(f"login failed: error {answer['error']}")
 me = answer["uid"]
 sock = socket.create_connection((answer["host"], int(answer["port"])))

@@ -1,0 +1,92 @@
+// Package account knows who people are: registration, verification codes, passwords, logins, tokens and profiles.
+// It alone makes Actors, and it alone reads and writes passwords.
+package account
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"parley/internal/cluster"
+	"parley/internal/core"
+	"parley/internal/obs"
+	"parley/internal/store"
+)
+
+// Who may register, for all gateways alike.
+const (
+	Open   = "open"   // everybody; a code only where the gateway asks for one
+	Code   = "code"   // who proves an e-mail address
+	Invite = "invite" // who was invited
+	Closed = "closed" // nobody
+)
+
+// Config is what the operator may set.
+type Config struct {
+	Registration    string // Open, Code, Invite or Closed; "" is Open
+	RegisterPerHour int    // registrations an hour from one IP, 0 for no limit
+	Log             *slog.Logger
+	Metrics         *obs.Metrics
+}
+
+// Mailer brings a verification code to an e-mail address. It returns once the message is in other hands.
+type Mailer interface {
+	SendCode(ctx context.Context, to, code string) error
+}
+
+// Auditor keeps what was done by whom, in the unit of work of the context.
+type Auditor interface {
+	Record(ctx context.Context, actor core.Actor, action, target, detail string, from core.Origin) error
+}
+
+// Joiner makes a new account a member of the lobby, in the unit of work of the context.
+type Joiner interface {
+	JoinLobby(ctx context.Context, user core.UserID) error
+}
+
+// Service is the accounts of one installation.
+type Service struct {
+	db       *store.DB
+	throttle throttle
+	mail     Mailer
+	audit    Auditor
+	rooms    Joiner
+	cfg      Config
+	hashes   *hasher
+	revoked  []func(core.UserID, int64)
+}
+
+// New returns the service. All of Config's pointers must be set.
+func New(db *store.DB, keys *cluster.Local, mail Mailer, audit Auditor, rooms Joiner, cfg Config) *Service {
+	if cfg.Registration == "" {
+		cfg.Registration = Open
+	}
+	return &Service{
+		db: db, throttle: throttle{keys}, mail: mail, audit: audit, rooms: rooms, cfg: cfg, hashes: newHasher(defaultCost),
+	}
+}
+
+// OnRevoke registers what must happen when an account's epoch rises: everything that was proved under an older epoch
+// is void. fn runs after the commit and must not block. OnRevoke is called before the service is used.
+func (s *Service) OnRevoke(fn func(user core.UserID, epoch int64)) { s.revoked = append(s.revoked, fn) }
+
+// Profile returns an account: in full to its owner and to those who administer, else what everybody may see.
+func (s *Service) Profile(ctx context.Context, actor core.Actor, user core.UserID) (core.User, error) {
+	if !actor.Known() && !administers(actor) {
+		return core.User{}, fmt.Errorf("profile: %w", core.ErrLoginRequired)
+	}
+	a, err := s.byID(ctx, user)
+	if err != nil {
+		return core.User{}, fmt.Errorf("profile: %w", err)
+	}
+	if actor.User() == user || administers(actor) {
+		return a.user, nil
+	}
+	return a.user.Public(), nil
+}
+
+func administers(a core.Actor) bool { return a.Operator() || a.Admin() }
+
+// target names an account in the audit log.
+func target(user core.UserID) string { return "user " + strconv.FormatInt(int64(user), 10) }

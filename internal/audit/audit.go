@@ -1,0 +1,41 @@
+// Package audit keeps the record of what was done by whom: set-up, accounts made, disabled and re-enabled, passwords changed.
+package audit
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley/internal/core"
+	"parley/internal/store"
+)
+
+// Log is the record in the database. It only grows; nothing in the server changes or removes an entry.
+type Log struct {
+	db *store.DB
+}
+
+// New returns the log of a database.
+func New(db *store.DB) *Log { return &Log{db: db} }
+
+// Record adds an entry. In a unit of work the entry is kept or rolled back together with what it tells of; outside
+// of one it has its own. Target names whom or what the action concerned. Neither target nor detail may hold a
+// password, a token or a verification code.
+//
+// Unlike the services it takes any actor: whoever runs the server is written as 0 and "operator", nobody as 0 and "".
+func (l *Log) Record(ctx context.Context, actor core.Actor, action, target, detail string, from core.Origin) error {
+	var ip string
+	if from.IP.IsValid() {
+		ip = from.IP.Unmap().String()
+	}
+	err := l.db.Update(ctx, func(ctx context.Context) error {
+		_, err := l.db.Exec(ctx, insert, time.Now().UnixMilli(), int64(actor.User()), actor.Name(), action, target, detail, string(from.Gateway), ip)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("audit %s: %w", action, err)
+	}
+	return nil
+}
+
+const insert = `INSERT INTO audit (at, actor_id, actor_name, action, target, detail, gateway, ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`

@@ -1,0 +1,232 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"parley/internal/core"
+	"parley/internal/session"
+)
+
+const (
+	// flushEvery is how long a confirmed position may wait in memory. What a crash takes is delivered again.
+	flushEvery = 500 * time.Millisecond
+	// A page holds no more messages, and no more text once it has one.
+	pageMessages = 256
+	pageBytes    = 128 << 10
+	// Messages of one author that follow each other come as one event up to these.
+	runMessages = 32
+	runBytes    = 8 << 10
+)
+
+// cursors keeps what users' clients have got and stores it now and then.
+type cursors struct {
+	s    *Service
+	quit chan struct{}
+	done chan struct{}
+
+	mu       sync.Mutex // guards both maps
+	fresh    map[cursor]core.Seq
+	flushing map[cursor]core.Seq // being stored
+}
+
+type cursor struct {
+	user         core.UserID
+	gateway      core.Gateway
+	conversation core.ConversationID
+}
+
+func (c *cursors) start(s *Service) {
+	c.s = s
+	c.fresh = map[cursor]core.Seq{}
+	c.quit, c.done = make(chan struct{}), make(chan struct{})
+	s.cfg.Goroutines.Go("cursor keeper", c.run)
+}
+
+func (c *cursors) run() {
+	defer close(c.done)
+	t := time.NewTicker(flushEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			c.flush()
+		case <-c.quit:
+			c.flush()
+			return
+		}
+	}
+}
+
+func (c *cursors) stop() {
+	close(c.quit)
+	<-c.done
+}
+
+// Confirm takes note of what the user's clients of a gateway have got.
+func (s *Service) Confirm(user core.UserID, gateway core.Gateway, got []core.Position) {
+	c := &s.cursors
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range got {
+		k := cursor{user, gateway, p.Conversation}
+		c.fresh[k] = max(c.fresh[k], p.Seq)
+	}
+}
+
+func (c *cursors) flush() {
+	c.mu.Lock()
+	if len(c.fresh) == 0 {
+		c.mu.Unlock()
+		return
+	}
+	c.flushing, c.fresh = c.fresh, map[cursor]core.Seq{}
+	c.mu.Unlock()
+	err := c.s.db.Update(context.Background(), func(ctx context.Context) error {
+		for k, seq := range c.flushing {
+			if _, err := c.s.db.Exec(ctx, `INSERT INTO cursor (user_id, gateway, conversation_id, seq) VALUES (?, ?, ?, ?)
+				ON CONFLICT (user_id, gateway, conversation_id) DO UPDATE SET seq = max(seq, excluded.seq)`,
+				int64(k.user), string(k.gateway), int64(k.conversation), int64(seq)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.s.cfg.Log.Error("cursors could not be stored", "cursors", len(c.flushing), "err", err)
+		for k, seq := range c.flushing {
+			c.fresh[k] = max(c.fresh[k], seq)
+		}
+	}
+	c.flushing = nil
+}
+
+// confirmed returns what is confirmed but perhaps not stored yet.
+func (c *cursors) confirmed(k cursor) core.Seq {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(c.fresh[k], c.flushing[k])
+}
+
+// Behind returns, for each conversation with messages that the user's clients of a gateway have not got, the position
+// that they have. The first call for a gateway pins its start: the newest messages of each conversation.
+func (s *Service) Behind(ctx context.Context, user core.UserID, gateway core.Gateway) ([]core.Position, error) {
+	if err := s.pinStart(ctx, user, gateway); err != nil {
+		return nil, err
+	}
+	rows, err := s.db.Query(ctx, `SELECT c.id, c.last_seq, COALESCE(k.seq, m.joined_seq)
+		FROM member m JOIN conversation c ON c.id = m.conversation_id
+		LEFT JOIN cursor k ON k.user_id = m.user_id AND k.gateway = ? AND k.conversation_id = c.id
+		WHERE m.user_id = ? AND c.last_seq > COALESCE(k.seq, m.joined_seq)`, string(gateway), int64(user))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var behind []core.Position
+	for rows.Next() {
+		var p core.Position
+		var last core.Seq
+		if err := rows.Scan(&p.Conversation, &last, &p.Seq); err != nil {
+			return nil, err
+		}
+		p.Seq = max(p.Seq, s.cursors.confirmed(cursor{user, gateway, p.Conversation}))
+		if p.Conversation == core.Lobby {
+			if p.Seq, err = s.lobbyStart(ctx, p.Seq, last); err != nil {
+				return nil, err
+			}
+		}
+		if p.Seq < last {
+			behind = append(behind, p)
+		}
+	}
+	return behind, rows.Err()
+}
+
+// pinStart stores where a gateway's clients start, once.
+func (s *Service) pinStart(ctx context.Context, user core.UserID, gateway core.Gateway) error {
+	var used bool
+	if err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM gateway_use WHERE user_id = ? AND gateway = ?)`,
+		[]any{int64(user), string(gateway)}, &used); err != nil || used {
+		return err
+	}
+	return s.db.Update(ctx, func(ctx context.Context) error {
+		_, err := s.db.Exec(ctx, `INSERT INTO gateway_use (user_id, gateway, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			int64(user), string(gateway), time.Now().UnixMilli())
+		if err != nil {
+			return err
+		}
+		_, err = s.db.Exec(ctx, `INSERT INTO cursor (user_id, gateway, conversation_id, seq)
+			SELECT m.user_id, ?, c.id, max(m.joined_seq, c.last_seq - ?)
+			FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ?
+			ON CONFLICT DO NOTHING`, string(gateway), firstUse, int64(user))
+		return err
+	})
+}
+
+// lobbyStart bounds how far back the lobby is replayed.
+func (s *Service) lobbyStart(ctx context.Context, after, last core.Seq) (core.Seq, error) {
+	after = max(after, last-lobbyReplay)
+	var young core.Seq
+	err := s.db.QueryRow(ctx, `SELECT COALESCE(MIN(seq), ?) FROM message
+		WHERE conversation_id = ? AND seq > ? AND created_at >= ?`,
+		[]any{int64(last) + 1, int64(core.Lobby), int64(after), time.Now().Add(-lobbyReplayAge).UnixMilli()}, &young)
+	return max(after, young-1), err
+}
+
+// Page reads what follows a position of a conversation.
+func (s *Service) Page(ctx context.Context, id core.ConversationID, after core.Seq) (session.Page, error) {
+	page := session.Page{End: after}
+	conv, members, err := s.conversation(ctx, id)
+	if errors.Is(err, core.ErrConversationNotFound) {
+		return page, nil
+	}
+	if err != nil {
+		return page, err
+	}
+	rows, err := s.db.Query(ctx, `SELECT m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''),
+			COALESCE(m.client_id, ''), m.text, m.origin, m.created_at
+		FROM message m LEFT JOIN "user" u ON u.uid = m.sender_id
+		WHERE m.conversation_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?`, int64(id), int64(after), pageMessages+1)
+	if err != nil {
+		return page, err
+	}
+	defer rows.Close()
+	var messages, bytes int
+	for rows.Next() {
+		if messages == pageMessages || bytes >= pageBytes {
+			page.More = true
+			return page, nil
+		}
+		var m core.Message
+		var at int64
+		if err := rows.Scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at); err != nil {
+			return page, err
+		}
+		m.At = time.UnixMilli(at)
+		messages, bytes = messages+1, bytes+len(m.Text)
+		page.End = m.Seq
+		addToRun(&page, conv, members, m)
+	}
+	return page, rows.Err()
+}
+
+// addToRun appends a message to the page's last event if it continues it, else as a new event.
+func addToRun(page *session.Page, conv core.Conversation, members []core.UserID, m core.Message) {
+	if n := len(page.Events); n > 0 {
+		last := &page.Events[n-1]
+		size := len(m.Text)
+		for i := range last.Messages {
+			size += len(last.Messages[i].Text)
+		}
+		prev := last.Messages[len(last.Messages)-1]
+		if prev.Author.ID == m.Author.ID && prev.Origin == m.Origin && len(last.Messages) < runMessages && size <= runBytes {
+			last.Messages = append(last.Messages, m)
+			return
+		}
+	}
+	page.Events = append(page.Events, core.MessagesPosted{Conversation: conv, Messages: []core.Message{m}, Members: members})
+}

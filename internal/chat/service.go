@@ -1,0 +1,199 @@
+// Package chat holds conversations and their messages: who may post where, the group commit that numbers and stores
+// posts, and the cursors that say what each user's clients have got.
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"parley/internal/core"
+	"parley/internal/obs"
+	"parley/internal/store"
+)
+
+const (
+	// MaxText is the longest text of a message in bytes.
+	MaxText = 60_000
+	// maxClientID is the longest id that a client may give to its message, in bytes.
+	maxClientID = 256
+	// maxDrafts is how many messages one post may hold.
+	maxDrafts = 2_000
+	// RetryWindow is how long a message sent again under RetryRecent is recognised.
+	RetryWindow = 10 * time.Minute
+	// firstUse is how many of the newest messages of a conversation a gateway's first client still gets.
+	firstUse = 50
+	// The lobby is replayed no further back than this.
+	lobbyReplay    = 200
+	lobbyReplayAge = 7 * 24 * time.Hour
+)
+
+// Contacts answers who may write to whom.
+type Contacts interface {
+	// MayWrite returns nil, core.ErrNotFriends or core.ErrUserNotFound.
+	MayWrite(ctx context.Context, from, to core.UserID) error
+}
+
+// Config is what the service works with.
+type Config struct {
+	DB         *store.DB
+	Contacts   Contacts
+	Publish    func(core.Event) // called in commit order
+	Log        *slog.Logger
+	Metrics    *obs.Metrics
+	Goroutines *obs.Goroutines
+}
+
+// Service is the chat service.
+type Service struct {
+	cfg     Config
+	db      *store.DB
+	links   links
+	writer  writer
+	cursors cursors
+}
+
+// New returns a service whose writer and cursor keeper run until Stop.
+func New(cfg Config) *Service {
+	s := &Service{cfg: cfg, db: cfg.DB}
+	s.links.m = map[pair]link{}
+	s.writer.start(s)
+	s.cursors.start(s)
+	return s
+}
+
+// Stop waits until everything posted is committed and published, and stores the cursors.
+func (s *Service) Stop(ctx context.Context) {
+	s.writer.stop(ctx)
+	s.cursors.stop()
+}
+
+// Target is where a post goes: to a user, or to a room.
+type Target struct {
+	User core.UserID
+	Room core.ConversationID
+}
+
+// Draft is a message to be.
+type Draft struct {
+	ClientID string // the client's own id for it; "" if its protocol has none: then it is never taken for a retry
+	Text     string
+}
+
+// RetryRule says when a draft with a client id that was used before is the same message sent again.
+type RetryRule uint8
+
+// The rules.
+const (
+	// RetryForever: the pair of sender and client id stands for one message for ever; other content under it is
+	// core.ErrClientIDReused. A post holds one draft.
+	RetryForever RetryRule = iota
+	// RetryRecent is for clients that count their ids anew in every session: the same sender, conversation, id and
+	// content within RetryWindow.
+	RetryRecent
+)
+
+// Post is what a user wants to say.
+type Post struct {
+	To     Target
+	Origin core.Gateway
+	Retry  RetryRule
+	Drafts []Draft
+}
+
+// Post checks a post and hands it to the group commit. done is called once it is stored and published, in commit
+// order, with one message for each draft; it must not block. If Post returns an error, done is not called.
+func (s *Service) Post(ctx context.Context, actor core.Actor, p Post, done func([]core.Message, error)) error {
+	if !actor.Known() {
+		return core.ErrLoginRequired
+	}
+	if err := check(&p); err != nil {
+		return err
+	}
+	conv, members, err := s.target(ctx, actor, p.To)
+	if err != nil {
+		return err
+	}
+	return s.writer.add(ctx, &entry{
+		actor: actor, conversation: conv, members: members, post: p, done: done, at: time.Now(),
+	})
+}
+
+func check(p *Post) error {
+	switch {
+	case len(p.Drafts) == 0:
+		return core.ErrEmptyMessage
+	case len(p.Drafts) > maxDrafts, p.Retry == RetryForever && len(p.Drafts) > 1:
+		return core.ErrInvalid
+	}
+	for i := range p.Drafts {
+		d := &p.Drafts[i]
+		switch {
+		case d.Text == "":
+			return core.ErrEmptyMessage
+		case len(d.Text) > MaxText:
+			return core.ErrMessageTooLong
+		case len(d.ClientID) > maxClientID:
+			return core.ErrInvalid
+		}
+		d.Text, d.ClientID = clean(d.Text), clean(d.ClientID)
+	}
+	return nil
+}
+
+// clean makes a text storable on every database: valid UTF-8 without NUL.
+func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// target finds the conversation of a post and checks that the actor may post there.
+func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (core.Conversation, []core.UserID, error) {
+	if to.Room == 0 {
+		return s.direct(ctx, actor, to.User)
+	}
+	c, err := s.room(ctx, to.Room, actor.User())
+	return c, nil, err
+}
+
+func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) (core.Conversation, []core.UserID, error) {
+	from := actor.User()
+	if to <= 0 || to == from {
+		return core.Conversation{}, nil, core.ErrUserNotFound
+	}
+	l, err := s.links.get(pair{from, to}, func() (core.ConversationID, error) {
+		if err := s.cfg.Contacts.MayWrite(ctx, from, to); err != nil {
+			return 0, err
+		}
+		return s.ensureDirect(ctx, from, to)
+	})
+	return core.Conversation{ID: l.id, Kind: core.Direct}, l.members, err
+}
+
+// ContactsChanged makes the service ask again who of the two may write to whom.
+func (s *Service) ContactsChanged(a, b core.UserID) { s.links.forget(a, b) }
+
+// JoinLobby makes a new account a member of the lobby, from the present on, within the transaction that makes it.
+func (s *Service) JoinLobby(ctx context.Context, user core.UserID) error {
+	return s.addMember(ctx, core.Lobby, user)
+}
+
+// Rooms returns the rooms that the actor is a member of.
+func (s *Service) Rooms(ctx context.Context, actor core.Actor) ([]core.Conversation, error) {
+	if !actor.Known() {
+		return nil, core.ErrLoginRequired
+	}
+	return s.roomsOf(ctx, actor.User())
+}
+
+// Room returns a room that the actor is a member of, else core.ErrConversationNotFound.
+func (s *Service) Room(ctx context.Context, actor core.Actor, id core.ConversationID) (core.Conversation, error) {
+	if !actor.Known() {
+		return core.Conversation{}, core.ErrLoginRequired
+	}
+	return s.room(ctx, id, actor.User())
+}

@@ -1,0 +1,299 @@
+package chat
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"parley/internal/core"
+)
+
+const (
+	// maxBatch is how many posts one unit of work stores at most.
+	maxBatch = 512
+	// maxPending is how many posts may wait; beyond it Post waits.
+	maxPending = 8192
+)
+
+// writer is the group commit of posts: while one batch is being committed, the next one gathers. Each batch is one unit
+// of work, with one update for each conversation in it.
+type writer struct {
+	s     *Service
+	slots chan struct{} // one for each post that is not done
+	kick  chan struct{} // there may be something to commit
+	quit  chan struct{}
+
+	mu      sync.Mutex // guards pending
+	pending []*entry
+}
+
+// entry is a post on its way.
+type entry struct {
+	actor        core.Actor
+	conversation core.Conversation
+	members      []core.UserID
+	post         Post
+	done         func([]core.Message, error)
+	at           time.Time
+	alone        bool // its batch failed: it is tried in a unit of its own
+
+	messages []core.Message // one for each draft
+	fresh    []core.Message // those that were not stored before
+	err      error
+}
+
+func (w *writer) start(s *Service) {
+	w.s = s
+	w.slots = make(chan struct{}, maxPending)
+	w.kick = make(chan struct{}, 1)
+	w.quit = make(chan struct{})
+	s.cfg.Goroutines.Go("chat writer", w.run)
+}
+
+// Pending returns how many posts wait for their commit.
+func (s *Service) Pending() int { return len(s.writer.slots) }
+
+func (w *writer) add(ctx context.Context, e *entry) error {
+	select {
+	case w.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	w.mu.Lock()
+	w.pending = append(w.pending, e)
+	w.mu.Unlock()
+	w.wake()
+	return nil
+}
+
+func (w *writer) wake() {
+	select {
+	case w.kick <- struct{}{}:
+	default:
+	}
+}
+
+// run submits a unit whenever something is pending and none is waiting to begin.
+func (w *writer) run() {
+	for {
+		select {
+		case <-w.kick:
+		case <-w.quit:
+			return
+		}
+		w.mu.Lock()
+		n := len(w.pending)
+		w.mu.Unlock()
+		if n > 0 {
+			w.submit()
+		}
+	}
+}
+
+// submit hands the store a unit that takes its batch when it begins, and returns then.
+func (w *writer) submit() {
+	var batch []*entry
+	begun := make(chan struct{})
+	begin := sync.OnceFunc(func() { batch = w.take(); close(begun) })
+	err := w.s.db.Submit(context.Background(), func(ctx context.Context) error {
+		begin()
+		return w.commit(ctx, batch)
+	}, func(err error) {
+		begin() // a transaction that could not even begin fails whoever waited for it
+		w.finish(batch, err)
+	})
+	if err != nil {
+		begin()
+		w.finish(batch, err)
+	}
+	<-begun
+}
+
+// take removes the next batch from what is pending.
+func (w *writer) take() []*entry {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.pending), maxBatch)
+	if n > 0 && w.pending[0].alone {
+		n = 1
+	}
+	batch := w.pending[:n:n]
+	if w.pending = w.pending[n:]; len(w.pending) > 0 {
+		w.wake()
+	} else {
+		w.pending = nil
+	}
+	return batch
+}
+
+// commit is the unit of work: it numbers and stores a batch.
+func (w *writer) commit(ctx context.Context, batch []*entry) error {
+	byConversation := make(map[core.ConversationID]*allotment)
+	for _, e := range batch {
+		a := byConversation[e.conversation.ID]
+		if a == nil {
+			a = &allotment{}
+			byConversation[e.conversation.ID] = a
+		}
+		a.wanted += len(e.post.Drafts)
+	}
+	now := time.Now()
+	for _, e := range batch {
+		a := byConversation[e.conversation.ID]
+		if !a.begun {
+			var err error
+			if a.last, err = w.s.allot(ctx, e.conversation.ID, a.wanted); err != nil {
+				return err
+			}
+			a.begun, a.left = true, a.wanted
+		}
+		if err := w.store(ctx, e, a, now); err != nil {
+			return err
+		}
+	}
+	for id, a := range byConversation {
+		if a.left > 0 {
+			if err := w.s.giveBack(ctx, id, a.left); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// allotment is the stretch of sequence numbers that a batch has in one conversation.
+type allotment struct {
+	wanted int
+	begun  bool
+	last   core.Seq // the last one used
+	left   int
+}
+
+// store stores the messages of one post.
+func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Time) error {
+	e.messages, e.fresh, e.err = make([]core.Message, 0, len(e.post.Drafts)), nil, nil
+	author := core.Author{ID: e.actor.User(), Name: e.actor.Name(), Avatar: e.actor.Avatar()}
+	for _, d := range e.post.Drafts {
+		m := core.Message{
+			Seq: a.last + 1, Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now,
+		}
+		fresh, err := w.storeOne(ctx, e, &m)
+		if err != nil {
+			return err
+		}
+		if e.err != nil {
+			return nil
+		}
+		e.messages = append(e.messages, m)
+		if fresh {
+			a.last++
+			a.left--
+		}
+		if !fresh && e.fresh == nil {
+			e.fresh = append([]core.Message{}, e.messages[:len(e.messages)-1]...)
+		} else if fresh && e.fresh != nil {
+			e.fresh = append(e.fresh, m)
+		}
+	}
+	if e.fresh == nil {
+		e.fresh = e.messages
+	}
+	return nil
+}
+
+// storeOne stores a message, or finds that it is stored and fills in its number.
+func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh bool, err error) {
+	retry := retryKey(e, m)
+	if fresh, err = w.s.insert(ctx, e.conversation.ID, *m, retry); fresh || err != nil {
+		return fresh, err
+	}
+	was, err := w.s.storedUnder(ctx, m.Author.ID, m.ClientID, retry)
+	if err != nil {
+		return false, err
+	}
+	same := was.conversation == e.conversation.ID && was.text == m.Text
+	switch {
+	case e.post.Retry == RetryForever && !same:
+		e.err = core.ErrClientIDReused
+		return false, nil
+	case same && (e.post.Retry == RetryForever || m.At.Sub(was.at) < RetryWindow):
+		m.Seq, m.At = was.seq, was.at
+		w.s.cfg.Metrics.Retries.Inc()
+		return false, nil
+	}
+	if err := w.s.releaseRetry(ctx, was, -rand.Int64()-1); err != nil {
+		return false, err
+	}
+	return w.s.insert(ctx, e.conversation.ID, *m, retry)
+}
+
+// retryKey is what makes two messages of one sender with one client id the same: nothing more, or their content.
+func retryKey(e *entry, m *core.Message) int64 {
+	if e.post.Retry == RetryForever {
+		return 0
+	}
+	h := fnv.New64a()
+	var id [8]byte
+	binary.BigEndian.PutUint64(id[:], uint64(e.conversation.ID))
+	_, _ = h.Write(id[:])
+	_, _ = h.Write([]byte(m.Text))
+	return int64(h.Sum64()>>1) | 1
+}
+
+// finish runs after the commit, in commit order: first the world hears of a post, then its author.
+func (w *writer) finish(batch []*entry, err error) {
+	if err != nil && len(batch) > 1 && !errors.Is(err, core.ErrStopping) {
+		w.again(batch)
+		return
+	}
+	for _, e := range batch {
+		if err == nil {
+			err := e.err
+			if len(e.fresh) > 0 && err == nil {
+				w.publish(e)
+			}
+			e.done(e.messages, err)
+		} else {
+			e.done(nil, err)
+		}
+		<-w.slots
+	}
+}
+
+// again puts a batch that failed back in front, each post to be tried alone: one bad post must not fail its neighbours.
+func (w *writer) again(batch []*entry) {
+	for _, e := range batch {
+		e.alone = true
+	}
+	w.mu.Lock()
+	w.pending = append(batch, w.pending...)
+	w.mu.Unlock()
+	w.wake()
+}
+
+func (w *writer) publish(e *entry) {
+	m := w.s.cfg.Metrics
+	m.Messages.WithLabelValues(string(e.post.Origin)).Add(float64(len(e.fresh)))
+	m.PostSeconds.Observe(time.Since(e.at).Seconds())
+	c := e.conversation
+	c.LastSeq = e.fresh[len(e.fresh)-1].Seq
+	w.s.cfg.Publish(core.MessagesPosted{Conversation: c, Messages: e.fresh, Members: e.members})
+}
+
+// stop waits until nothing is pending, or the context ends.
+func (w *writer) stop(ctx context.Context) {
+	for range maxPending {
+		select {
+		case w.slots <- struct{}{}:
+		case <-ctx.Done():
+			w.s.cfg.Log.Warn("posts were still pending at the stop", "posts", w.s.Pending())
+			close(w.quit)
+			return
+		}
+	}
+	close(w.quit)
+}

@@ -1,0 +1,283 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"parley/internal/core"
+)
+
+// feed is what a session knows of the conversations that moved while it was connected. Everything else is at the head
+// since the login. It belongs to the session and is guarded by its lock.
+type feed struct {
+	places  []place // by conversation
+	behind  int     // how many of them are behind
+	unheard bool    // something was queued that the peer has not confirmed
+	mark    mark
+}
+
+// place is how far a session is in one conversation.
+type place struct {
+	conversation core.ConversationID
+	sent         core.Seq // everything up to here was queued, or is not for this viewer
+	confirmed    core.Seq // everything up to here has arrived
+	seen         core.Seq // the newest event that came by while the session was behind
+	behind       bool     // what follows sent is in the store; live events are not queued
+}
+
+// mark remembers what had been queued when the peer's TCP had yet to take something.
+type mark struct {
+	at     uint64 // of all bytes ever queued
+	places []core.Position
+	frames int // inbound frames since, where the kernel does not tell what is unacknowledged
+}
+
+// place returns a conversation's place; one that is new stands at after.
+func (f *feed) place(conversation core.ConversationID, after core.Seq) *place {
+	i, ok := slices.BinarySearchFunc(f.places, conversation, func(p place, c core.ConversationID) int {
+		return cmp.Compare(p.conversation, c)
+	})
+	if !ok {
+		f.places = slices.Insert(f.places, i, place{conversation: conversation, sent: after, confirmed: after})
+	}
+	return &f.places[i]
+}
+
+func (f *feed) fallBehind(p *place, seen core.Seq) {
+	if !p.behind {
+		p.behind = true
+		f.behind++
+	}
+	p.seen = max(p.seen, seen)
+}
+
+// nextBehind returns a conversation to fetch from the store.
+func (f *feed) nextBehind() (core.ConversationID, core.Seq, bool) {
+	if f.behind == 0 {
+		return 0, 0, false
+	}
+	for i := range f.places {
+		if p := &f.places[i]; p.behind {
+			return p.conversation, p.sent, true
+		}
+	}
+	return 0, 0, false
+}
+
+// stop forgets that anything is behind: the connection is ending.
+func (f *feed) stop() {
+	for i := range f.places {
+		f.places[i].behind = false
+	}
+	f.behind = 0
+}
+
+// deliver takes a live message event. The session is at the head of its conversation, or falls behind:
+// because it is behind already, because the event is ahead of its turn, or because its queue is full.
+func (s *Session) deliver(ev core.MessagesPosted, frames []Frame, skip bool) (queued bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != online && s.phase != starting {
+		return false
+	}
+	first, last := ev.First(), ev.Last()
+	p := s.feed.place(ev.Conversation.ID, first-1)
+	switch {
+	case p.behind:
+		p.seen = max(p.seen, last)
+		return false
+	case last <= p.sent:
+		return false
+	case s.phase == starting || first != p.sent+1:
+		s.feed.fallBehind(p, last)
+		if s.phase == online {
+			s.wake()
+		}
+		return false
+	case !skip && s.outBytes > 0 && s.outBytes+size(frames) > s.profile.QueueBytes:
+		s.feed.fallBehind(p, last)
+		s.profile.lagging.Inc()
+		return false
+	}
+	p.sent = last
+	s.feed.unheard = true
+	if skip || len(frames) == 0 {
+		return false
+	}
+	s.enqueue(frames...)
+	return true
+}
+
+// notice takes a live event that is not a message.
+func (s *Session) notice(frames []Frame) {
+	s.mu.Lock()
+	if s.phase == starting {
+		s.held = append(s.held, frames...)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.push(frames...)
+}
+
+// Start queues the login's answer, then what was held back for it, and lets the session catch up from the store.
+// Register comes before it.
+func (s *Session) Start(ctx context.Context, answer ...[]byte) error {
+	var behind []core.Position
+	if s.profile.CatchUp {
+		var err error
+		if behind, err = s.profile.hub.source.Behind(ctx, s.Actor().User(), s.profile.Gateway); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != starting {
+		return nil
+	}
+	for _, b := range answer {
+		s.enqueue(Frame{Bytes: b})
+	}
+	s.enqueue(s.held...)
+	s.held = nil
+	s.phase = online
+	for _, b := range behind {
+		p := s.feed.place(b.Conversation, b.Seq)
+		p.sent, p.confirmed = min(p.sent, b.Seq), min(p.confirmed, b.Seq)
+		s.feed.fallBehind(p, 0)
+	}
+	if s.feed.behind > 0 {
+		s.wake()
+	}
+	return nil
+}
+
+// pull fetches a page of a conversation in which the session is behind and queues it. Only the writer calls it.
+func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
+	h := s.profile.hub
+	page, err := h.source.Page(h.ctx, conversation, after)
+	if err != nil {
+		h.log.Error("catching up failed", "gateway", s.profile.Gateway, "conversation", conversation, "err", err)
+		s.Abort(Failed)
+		return
+	}
+	viewer := s.Actor().User()
+	var frames []Frame
+	for _, ev := range page.Events {
+		if !s.profile.Codec.Skips(ev, viewer) {
+			frames = append(frames, s.profile.Codec.Encode(ev)...)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != online {
+		return
+	}
+	p := s.feed.place(conversation, after)
+	p.sent = max(p.sent, page.End)
+	s.feed.unheard = true
+	if !page.More && (p.seen <= p.sent || page.End == after) {
+		p.behind = false
+		s.feed.behind--
+	}
+	if len(frames) > 0 {
+		s.enqueue(frames...)
+	}
+}
+
+// Heard is called for everything that is read from the peer: it keeps the session alive and, since an inbound frame
+// proves that the peer still runs, confirms what its TCP had acknowledged before.
+func (s *Session) Heard() {
+	s.heard.Store(s.profile.hub.wheel.now.Load())
+	if !s.profile.CatchUp {
+		return
+	}
+	s.mu.Lock()
+	got := s.confirmable()
+	user := s.actor.User()
+	s.mu.Unlock()
+	if len(got) > 0 {
+		s.profile.hub.source.Confirm(user, s.profile.Gateway, got)
+	}
+}
+
+// confirmable returns what an inbound frame confirms. s.mu is held.
+func (s *Session) confirmable() []core.Position {
+	f := &s.feed
+	if !f.unheard && f.mark.places == nil {
+		return nil
+	}
+	f.mark.frames++
+	acked, known := s.acknowledged()
+	if known && acked >= s.queued || !known && s.outBytes == 0 && f.mark.places == nil {
+		got := f.unconfirmed()
+		if known {
+			f.mark.places, f.unheard = nil, false
+			f.confirm(got)
+			return got
+		}
+		f.mark, f.unheard = mark{at: s.queued, places: got}, false
+		return nil
+	}
+	var got []core.Position
+	if f.mark.places != nil && (known && acked >= f.mark.at || !known && f.mark.frames >= 1 && s.written >= f.mark.at) {
+		got = f.mark.places
+		f.confirm(got)
+		f.mark = mark{}
+	}
+	if f.mark.places == nil && f.unheard {
+		f.mark, f.unheard = mark{at: s.queued, places: f.unconfirmed()}, false
+	}
+	return got
+}
+
+// confirmAll confirms at the clean end of the peer's stream, if its TCP has acknowledged everything.
+func (s *Session) confirmAll() {
+	if !s.profile.CatchUp {
+		return
+	}
+	s.mu.Lock()
+	var got []core.Position
+	if acked, known := s.acknowledged(); known && acked >= s.queued {
+		got = s.feed.unconfirmed()
+		s.feed.confirm(got)
+	}
+	user := s.actor.User()
+	s.mu.Unlock()
+	if len(got) > 0 {
+		s.profile.hub.source.Confirm(user, s.profile.Gateway, got)
+	}
+}
+
+// acknowledged returns how many bytes of the stream the peer's TCP has acknowledged, if the kernel tells. s.mu is held.
+func (s *Session) acknowledged() (uint64, bool) {
+	pending, ok := unacknowledged(s.conn)
+	if !ok || uint64(pending) > s.written {
+		return 0, ok
+	}
+	return s.written - uint64(pending), true
+}
+
+func (f *feed) unconfirmed() (got []core.Position) {
+	for i := range f.places {
+		if p := &f.places[i]; p.sent > p.confirmed {
+			got = append(got, core.Position{Conversation: p.conversation, Seq: p.sent})
+		}
+	}
+	return got
+}
+
+func (f *feed) confirm(got []core.Position) {
+	for _, g := range got {
+		p := f.place(g.Conversation, 0)
+		p.confirmed = max(p.confirmed, g.Seq)
+	}
+}
+
+func size(frames []Frame) (n int) {
+	for _, f := range frames {
+		n += len(f.Bytes)
+	}
+	return n
+}

@@ -1,0 +1,422 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley/internal/core"
+	"parley/internal/obs"
+)
+
+const (
+	shards            = 64
+	defaultQueueBytes = 256 << 10
+	// revocationsKept is how long a raised epoch is remembered for logins that were checked before it rose.
+	revocationsKept = time.Minute
+)
+
+// Hub knows every live connection of this process and who must hear what.
+type Hub struct {
+	log        *slog.Logger
+	metrics    *obs.Metrics
+	goroutines *obs.Goroutines
+	source     Source
+	ctx        context.Context
+	wheel      wheel
+	users      [shards]userShard
+	roomsMu    sync.RWMutex // guards rooms and every session's subscription; taken before a user shard's lock
+	rooms      map[core.ConversationID]*room
+	stopping   atomic.Bool
+	quit       chan struct{}
+
+	leftMu sync.Mutex // makes a wait for left see every session that has gone
+	left   *sync.Cond
+}
+
+type userShard struct {
+	mu      sync.RWMutex // guards both maps and the sessions' peer links
+	users   map[core.UserID]*Session
+	revoked map[core.UserID]revocation
+}
+
+type revocation struct {
+	epoch int64
+	at    time.Time
+}
+
+// room is the set of sessions that are subscribed to a conversation.
+type room struct {
+	id      core.ConversationID
+	mu      sync.RWMutex // guards members
+	members []*Session
+}
+
+// membership is a session's place in a room.
+type membership struct {
+	room  *room
+	index int
+}
+
+// NewHub returns a hub without connections. Start must be called before the first one.
+func NewHub(log *slog.Logger, metrics *obs.Metrics, goroutines *obs.Goroutines) *Hub {
+	h := &Hub{
+		log: log, metrics: metrics, goroutines: goroutines, ctx: context.Background(),
+		rooms: map[core.ConversationID]*room{}, quit: make(chan struct{}),
+	}
+	h.left = sync.NewCond(&h.leftMu)
+	for i := range shards {
+		h.users[i].users = map[core.UserID]*Session{}
+		h.users[i].revoked = map[core.UserID]revocation{}
+	}
+	return h
+}
+
+// Start begins to watch for silence. Sessions read what they have missed from source.
+func (h *Hub) Start(source Source) {
+	h.source = source
+	h.goroutines.Go("silence wheel", h.watch)
+}
+
+// Use prepares a gateway's profile. Each gateway calls it once.
+func (h *Hub) Use(p *Profile) {
+	g := string(p.Gateway)
+	p.hub = h
+	if p.QueueBytes == 0 {
+		p.QueueBytes = defaultQueueBytes
+	}
+	p.deliveries = h.metrics.Deliveries.WithLabelValues(g)
+	p.lagging = h.metrics.Lagging.WithLabelValues(g)
+	p.connections = h.metrics.Connections.WithLabelValues(g, "open")
+	p.online = h.metrics.Connections.WithLabelValues(g, "online")
+}
+
+func (h *Hub) watch() {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-h.quit:
+			return
+		case <-t.C:
+			for _, s := range h.wheel.turn(remaining) {
+				s.Abort(Silent)
+			}
+		}
+	}
+}
+
+// remaining returns how many ticks a session may still stay.
+func remaining(s *Session, now int32) int32 {
+	left := s.heard.Load() + ticks(s.profile.Silence) - now
+	if s.Actor().User() == 0 {
+		left = min(left, s.opened+ticks(s.profile.LoginWithin)-now)
+	}
+	return left
+}
+
+// Connections returns how many connections are open.
+func (h *Hub) Connections() int {
+	h.wheel.mu.Lock()
+	defer h.wheel.mu.Unlock()
+	return h.wheel.count
+}
+
+func (h *Hub) userShard(u core.UserID) *userShard { return &h.users[uint64(u)%shards] }
+
+// Rivalry is what happens when a user logs in through a gateway where they are already logged in.
+type Rivalry bool
+
+// The rivalries.
+const (
+	OlderWins Rivalry = false
+	NewerWins Rivalry = true
+)
+
+// Register makes a session the user's: from now on it is handed the events of the user and of the rooms, which wait
+// until Start. If the user's other session through the same gateway wins, the error is core.ErrAlreadyOnline;
+// otherwise that session is closed. An actor whose epoch has passed meanwhile gets core.ErrNoToken.
+func (h *Hub) Register(s *Session, actor core.Actor, rivalry Rivalry, rooms []core.ConversationID) error {
+	h.roomsMu.Lock()
+	defer h.roomsMu.Unlock()
+	old, err := h.link(s, actor, rivalry)
+	if err != nil {
+		return err
+	}
+	s.profile.online.Inc()
+	if old != nil {
+		old.profile.online.Dec()
+		h.leaveRooms(old)
+		old.Close(Replaced)
+	}
+	s.subscription = make([]membership, 0, len(rooms))
+	for _, id := range rooms {
+		h.join(s, id)
+	}
+	return nil
+}
+
+// link puts a session into its user's list and returns the rival that it displaced.
+func (h *Hub) link(s *Session, actor core.Actor, rivalry Rivalry) (old *Session, err error) {
+	sh := h.userShard(actor.User())
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if r, ok := sh.revoked[actor.User()]; ok && r.epoch > actor.Epoch() {
+		return nil, core.ErrNoToken
+	}
+	old = sh.find(actor.User(), s.profile)
+	if old != nil && rivalry == OlderWins {
+		return nil, core.ErrAlreadyOnline
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.phase != anonymous {
+		return nil, core.ErrAlreadyOnline
+	}
+	s.actor, s.phase = actor, starting
+	if old != nil {
+		sh.unlink(actor.User(), old)
+	}
+	s.peer = sh.users[actor.User()]
+	sh.users[actor.User()] = s
+	return old, nil
+}
+
+// Find returns the user's live session through a gateway, nil if there is none.
+func (h *Hub) Find(user core.UserID, p *Profile) *Session {
+	sh := h.userShard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.find(user, p)
+}
+
+// find returns the user's session of a profile. The shard is locked.
+func (sh *userShard) find(user core.UserID, p *Profile) *Session {
+	for s := sh.users[user]; s != nil; s = s.peer {
+		if s.profile == p {
+			return s
+		}
+	}
+	return nil
+}
+
+// unlink takes a session out of its user's list and reports whether it was there. The shard is locked.
+func (sh *userShard) unlink(user core.UserID, s *Session) bool {
+	for at, p := (*Session)(nil), sh.users[user]; p != nil; at, p = p, p.peer {
+		if p != s {
+			continue
+		}
+		switch {
+		case at != nil:
+			at.peer = s.peer
+		case s.peer != nil:
+			sh.users[user] = s.peer
+		default:
+			delete(sh.users, user)
+		}
+		s.peer = nil
+		return true
+	}
+	return false
+}
+
+func (h *Hub) unregister(s *Session) {
+	user := s.Actor().User()
+	if user == 0 {
+		return
+	}
+	h.roomsMu.Lock()
+	defer h.roomsMu.Unlock()
+	sh := h.userShard(user)
+	sh.mu.Lock()
+	was := sh.unlink(user, s)
+	sh.mu.Unlock()
+	if was {
+		s.profile.online.Dec()
+		h.leaveRooms(s)
+	}
+}
+
+// join subscribes a session to a room. h.roomsMu is held.
+func (h *Hub) join(s *Session, id core.ConversationID) {
+	r := h.rooms[id]
+	if r == nil {
+		r = &room{id: id}
+		h.rooms[id] = r
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.subscription = append(s.subscription, membership{r, len(r.members)})
+	r.members = append(r.members, s)
+}
+
+// leaveRooms ends a session's subscriptions. h.roomsMu is held.
+func (h *Hub) leaveRooms(s *Session) {
+	for _, m := range s.subscription {
+		if m.room.remove(s, m.index) == 0 {
+			delete(h.rooms, m.room.id)
+		}
+	}
+	s.subscription = nil
+}
+
+// remove swaps the last member into the place of s and returns how many are left. The hub's roomsMu is held.
+func (r *room) remove(s *Session, at int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := len(r.members) - 1
+	moved := r.members[last]
+	r.members[at], r.members[last] = moved, nil
+	r.members = r.members[:last]
+	if moved != s {
+		i := slices.IndexFunc(moved.subscription, func(m membership) bool { return m.room == r })
+		moved.subscription[i].index = at
+	}
+	return last
+}
+
+// Online reports whether the user has a live session through any gateway.
+func (h *Hub) Online(user core.UserID) bool {
+	sh := h.userShard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.users[user] != nil
+}
+
+// Publish hands an event to everybody who must hear it. Events of one conversation come in their order.
+// It never blocks: what a session cannot take now, it gets from the store later.
+func (h *Hub) Publish(ev core.Event) {
+	p := publication{ev: ev}
+	p.posted, p.isMessage = ev.(core.MessagesPosted)
+	to := ev.Audience()
+	if to.Room != 0 {
+		h.publishRoom(&p, to.Room)
+	}
+	for _, u := range to.Users {
+		sh := h.userShard(u)
+		sh.mu.RLock()
+		for s := sh.users[u]; s != nil; s = s.peer {
+			p.hand(s, u)
+		}
+		sh.mu.RUnlock()
+	}
+	p.count()
+}
+
+func (h *Hub) publishRoom(p *publication, id core.ConversationID) {
+	h.roomsMu.RLock()
+	r := h.rooms[id]
+	h.roomsMu.RUnlock()
+	if r == nil {
+		return
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range r.members {
+		p.hand(s, s.viewer())
+	}
+}
+
+// viewer returns the user of a registered session; it does not change while the session is registered.
+func (s *Session) viewer() core.UserID { return s.actor.User() }
+
+// publication is one event on its way, encoded at most once for each gateway.
+type publication struct {
+	ev        core.Event
+	posted    core.MessagesPosted
+	isMessage bool
+	encoded   [8]encoding
+	n         int
+}
+
+type encoding struct {
+	profile *Profile
+	frames  []Frame
+	queued  int
+}
+
+func (p *publication) hand(s *Session, viewer core.UserID) {
+	e := p.encoding(s.profile)
+	skip := s.profile.Codec.Skips(p.ev, viewer)
+	if p.isMessage {
+		if s.deliver(p.posted, e.frames, skip) {
+			e.queued++
+		}
+		return
+	}
+	if !skip && len(e.frames) > 0 {
+		s.notice(e.frames)
+	}
+}
+
+func (p *publication) encoding(profile *Profile) *encoding {
+	for i := range p.n {
+		if p.encoded[i].profile == profile {
+			return &p.encoded[i]
+		}
+	}
+	e := &p.encoded[p.n]
+	*e = encoding{profile: profile, frames: profile.Codec.Encode(p.ev)}
+	p.n++
+	return e
+}
+
+func (p *publication) count() {
+	for i := range p.n {
+		if e := &p.encoded[i]; e.queued > 0 {
+			e.profile.deliveries.Add(float64(e.queued))
+		}
+	}
+}
+
+// Revoke closes the user's sessions that authenticated before the account's epoch rose to epoch.
+func (h *Hub) Revoke(user core.UserID, epoch int64) {
+	sh := h.userShard(user)
+	sh.mu.Lock()
+	for u, r := range sh.revoked {
+		if time.Since(r.at) > revocationsKept {
+			delete(sh.revoked, u)
+		}
+	}
+	sh.revoked[user] = revocation{epoch, time.Now()}
+	var old []*Session
+	for s := sh.users[user]; s != nil; s = s.peer {
+		if s.actor.Epoch() < epoch { // see viewer
+			old = append(old, s)
+		}
+	}
+	sh.mu.Unlock()
+	for _, s := range old {
+		s.Close(Revoked)
+	}
+}
+
+// Quiesce makes the readers take no further requests; what was taken can still be answered.
+func (h *Hub) Quiesce() { h.stopping.Store(true) }
+
+// Stopping reports whether readers should throw away what they read.
+func (h *Hub) Stopping() bool { return h.stopping.Load() }
+
+// Stop closes every connection, those with words for it with a farewell, and waits until they have ended.
+// Those that have not when the context ends are cut.
+func (h *Hub) Stop(ctx context.Context) {
+	h.Quiesce()
+	for _, s := range h.wheel.all() {
+		s.Close(Stopping)
+	}
+	cut := context.AfterFunc(ctx, func() {
+		for _, s := range h.wheel.all() {
+			s.Abort(Stopping)
+		}
+	})
+	defer cut()
+	h.leftMu.Lock()
+	for h.Connections() > 0 {
+		h.left.Wait()
+	}
+	h.leftMu.Unlock()
+	close(h.quit)
+}

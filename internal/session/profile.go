@@ -1,0 +1,83 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/internal/core"
+)
+
+// Frame is an encoded piece of a gateway's stream. Many sessions may share its bytes, so nobody writes into them.
+type Frame struct {
+	Bytes []byte
+	// ViewerAt is the offset of a slot of ViewerWidth bytes that each session fills with its user's id on the way out,
+	// in decimal, padded with spaces on the left. 0 means that there is none.
+	ViewerAt int
+}
+
+// ViewerWidth is the width of the slot for the viewer's id.
+const ViewerWidth = 10
+
+// Codec turns events into a gateway's wire form.
+type Codec interface {
+	// Encode encodes an event once for all sessions of the gateway. No frames: the gateway has no form for it.
+	Encode(core.Event) []Frame
+	// Skips reports whether this viewer is not shown the event, such as their own words.
+	Skips(ev core.Event, viewer core.UserID) bool
+}
+
+// Reason is why a connection ended.
+type Reason string
+
+// The reasons.
+const (
+	Ended      Reason = "ended"      // the peer closed or broke the connection
+	Silent     Reason = "silent"     // nothing was heard for the gateway's limit
+	Replaced   Reason = "replaced"   // the user logged in elsewhere
+	Revoked    Reason = "revoked"    // the account's password changed or it was disabled
+	Stuck      Reason = "stuck"      // the peer took nothing for WriteTimeout
+	Overflow   Reason = "overflow"   // more was waiting than the queue may hold
+	Misbehaved Reason = "misbehaved" // the peer broke its protocol beyond repair
+	Failed     Reason = "failed"     // the server could not go on with it
+	Stopping   Reason = "stopping"   // the server stops
+)
+
+// Profile is how the connections of one gateway behave. It must not change once the hub knows it.
+type Profile struct {
+	Gateway core.Gateway
+	Codec   Codec
+	// Silence is how long a connection may say nothing.
+	Silence time.Duration
+	// LoginWithin is how long a connection may stay without a login.
+	LoginWithin time.Duration
+	// CatchUp: sessions start behind, get what their gateway's cursors say they have missed, and move the cursors.
+	CatchUp bool
+	// QueueBytes bounds what waits for a session that is at the head. Default 256 KiB.
+	QueueBytes int
+	// Farewell encodes what a user is told before the connection is closed for a reason; empty: nothing.
+	Farewell func(Reason, core.UserID) []byte
+
+	deliveries, lagging prometheus.Counter
+	connections, online prometheus.Gauge
+	hub                 *Hub
+}
+
+// Page is a stretch of a conversation.
+type Page struct {
+	Events []core.MessagesPosted
+	End    core.Seq // the position after the page
+	More   bool     // there is more behind End
+}
+
+// Source is where sessions read what they have missed.
+type Source interface {
+	// Behind returns, for each conversation with messages that the user's clients of this gateway have not got,
+	// the position they have. The first call for a gateway pins where its clients start.
+	Behind(ctx context.Context, user core.UserID, gateway core.Gateway) ([]core.Position, error)
+	// Page reads what follows a position.
+	Page(ctx context.Context, conversation core.ConversationID, after core.Seq) (Page, error)
+	// Confirm takes note of what the user's clients of this gateway have got. It must not block.
+	Confirm(user core.UserID, gateway core.Gateway, got []core.Position)
+}
