@@ -65,5 +65,7 @@ func notInName(r rune) bool {
 		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// notInText reports characters that a line of text people see must not have.
-func notInText(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Cf, r) }
+// notInText reports characters that a line of text people see must not have. Joiners inside emoji are fine.
+func notInText(r rune) bool {
+	return !unicode.IsGraphic(r) && !unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Bidi_Control, r)
+}

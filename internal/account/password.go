@@ -68,13 +68,6 @@ func (s *Service) compare(a account, password Secret) verdict {
 	return v
 }
 
-// change is what raises an account's epoch.
-type change struct {
-	set    string // an SQL assignment list
-	args   []any
-	action string
-}
-
 // revise changes an account in the context's unit of work and voids everything that was proved before: tokens now,
 // live sessions after the commit. It returns the account's new epoch.
 func (s *Service) revise(ctx context.Context, user core.UserID, query string, args ...any) (epoch int64, err error) {
@@ -150,7 +143,8 @@ func (s *Service) resetPassword(ctx context.Context, from core.Origin, r Reset) 
 	if err != nil {
 		return core.User{}, err
 	}
-	return a.user, s.throttle.welcome(ctx, accountKey(a.user.ID), network(from.IP))
+	s.welcome(ctx, a.user.ID, from)
+	return a.user, nil
 }
 
 // named returns the account that has both the name and the verified e-mail address.

@@ -90,28 +90,27 @@ func (s *Service) exists(ctx context.Context, query string, args ...any) (bool, 
 	return n > 0, err
 }
 
+// unless returns named if the query counts anything.
+func (s *Service) unless(ctx context.Context, named error, query string, args ...any) error {
+	found, err := s.exists(ctx, query, args...)
+	if err == nil && found {
+		err = named
+	}
+	return err
+}
+
 // checkFree returns an error if a newcomer's name, e-mail address or phone number is somebody else's.
 func (s *Service) checkFree(ctx context.Context, n newcomer) error {
 	id, _ := parseID(n.nameKey)
-	taken, err := s.exists(ctx,
-		`SELECT count(*) FROM "user" WHERE name_key = ? OR email_key = ? OR phone_key = ? OR uid = ?`,
+	err := s.unless(ctx, core.ErrNameTaken, `SELECT count(*) FROM "user" WHERE name_key = ? OR email_key = ? OR phone_key = ? OR uid = ?`,
 		n.nameKey, n.nameKey, n.nameKey, id)
-	if err != nil || taken {
-		return errors.Join(err, when(taken, core.ErrNameTaken))
+	if err == nil && n.emailKey != "" {
+		err = s.unless(ctx, core.ErrEmailTaken, `SELECT count(*) FROM "user" WHERE email_key = ?`, n.emailKey)
 	}
-	if n.emailKey != "" {
-		taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE email_key = ?`, n.emailKey)
-		if err != nil || taken {
-			return errors.Join(err, when(taken, core.ErrEmailTaken))
-		}
+	if err == nil && n.phoneKey != "" {
+		err = s.unless(ctx, errPhoneTaken, `SELECT count(*) FROM "user" WHERE phone_key = ? OR name_key = ?`, n.phoneKey, n.phoneKey)
 	}
-	if n.phoneKey != "" {
-		taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE phone_key = ? OR name_key = ?`, n.phoneKey, n.phoneKey)
-		if err != nil || taken {
-			return errors.Join(err, when(taken, errPhoneTaken))
-		}
-	}
-	return nil
+	return err
 }
 
 // nextID gives the next uid. It leaves out those that are somebody's name, because a login of digits means a uid first.
@@ -138,12 +137,12 @@ func (s *Service) insert(ctx context.Context, n newcomer) error {
 	u := n.user
 	_, err := s.db.Exec(ctx, `INSERT INTO "user" (uid, name, name_key, email, email_key, phone, phone_key, password, password_as_sent,
 		nick, icon, avatar, admin, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Name, n.nameKey, u.Email, verified(n.emailKey, u.EmailVerified), u.Phone, verified(n.phoneKey, u.PhoneVerified),
+		u.ID, u.Name, n.nameKey, u.Email, onlyIf(u.EmailVerified, n.emailKey), u.Phone, onlyIf(u.PhoneVerified, n.phoneKey),
 		n.hash, n.asSent, u.Nick, u.Icon, u.Avatar, u.Admin, u.CreatedAt.UnixMilli())
 	return err
 }
 
-func verified(key string, ok bool) sql.NullString { return sql.NullString{String: key, Valid: ok} }
+func onlyIf(ok bool, key string) sql.NullString { return sql.NullString{String: key, Valid: ok} }
 
 // dropUnverified takes an e-mail address from those who only claimed it.
 func (s *Service) dropUnverified(ctx context.Context, emailKey string) error {
@@ -162,11 +161,4 @@ func (s *Service) replaceHash(ctx context.Context, a account, hash string, asSen
 
 func (s *Service) adminExists(ctx context.Context) (bool, error) {
 	return s.exists(ctx, `SELECT count(*) FROM "user" WHERE admin = 1`)
-}
-
-func when(cond bool, err error) error {
-	if cond {
-		return err
-	}
-	return nil
 }

@@ -55,7 +55,7 @@ type Service struct {
 	cursors cursors
 }
 
-// New returns a service whose writer and cursor keeper run until Stop.
+// New returns a service whose writer and cursor keeper run until Drain and Close.
 func New(cfg Config) *Service {
 	s := &Service{cfg: cfg, db: cfg.DB}
 	s.links.m = map[pair]link{}
@@ -64,11 +64,11 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// Stop waits until everything posted is committed and published, and stores the cursors.
-func (s *Service) Stop(ctx context.Context) {
-	s.writer.stop(ctx)
-	s.cursors.stop()
-}
+// Drain waits until everything posted is committed and published, or the context ends; nothing is taken after it.
+func (s *Service) Drain(ctx context.Context) { s.writer.stop(ctx) }
+
+// Close stores the cursors and ends the service.
+func (s *Service) Close() { s.cursors.stop() }
 
 // Target is where a post goes: to a user, or to a room.
 type Target struct {

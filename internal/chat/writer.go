@@ -60,6 +60,8 @@ func (s *Service) Pending() int { return len(s.writer.slots) }
 func (w *writer) add(ctx context.Context, e *entry) error {
 	select {
 	case w.slots <- struct{}{}:
+	case <-w.quit:
+		return core.ErrStopping
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -286,14 +288,13 @@ func (w *writer) publish(e *entry) {
 
 // stop waits until nothing is pending, or the context ends.
 func (w *writer) stop(ctx context.Context) {
+	defer close(w.quit)
 	for range maxPending {
 		select {
 		case w.slots <- struct{}{}:
 		case <-ctx.Done():
 			w.s.cfg.Log.Warn("posts were still pending at the stop", "posts", w.s.Pending())
-			close(w.quit)
 			return
 		}
 	}
-	close(w.quit)
 }

@@ -106,7 +106,7 @@ func (w *town) add(uid core.UserID, name string) {
 	w.exec(insertUser, userArgs(uid, name)...)
 }
 
-// crowd adds n users with uids from first on and runs each of the statements for every one of them.
+// crowd adds n users with uids from first on and runs each for every one of them.
 func (w *town) crowd(first core.UserID, n int, each func(ctx context.Context, uid core.UserID) error) {
 	w.Helper()
 	err := w.db.Update(context.Background(), func(ctx context.Context) error {

@@ -17,7 +17,7 @@ const (
 	unasked   = -1 // there is no row
 )
 
-// What others may see of a user, for public.dest.
+// What others may see of a user, as publicDest takes it.
 const publicColumns = `u.uid, u.name, u.nick, u."desc", u.icon, u.avatar, u.sex`
 
 func publicDest(u *core.User, more ...any) []any {

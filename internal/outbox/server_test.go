@@ -60,7 +60,11 @@ func startServer(t *testing.T, listen string, adjust func(*server)) *server {
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); s.Serve(l) }()
-	t.Cleanup(func() { s.Close(); <-done })
+	t.Cleanup(func() {
+		s.Close()
+		l.Close() // the server does not know it yet, if nobody has come
+		<-done
+	})
 	return s
 }
 

@@ -266,24 +266,18 @@ func TestSMTPStopsWithItsContext(t *testing.T) {
 
 func TestSMTPBoundsItsConnections(t *testing.T) {
 	var now, most atomic.Int64
-	full := make(chan struct{}, 1)
+	var once sync.Once
+	full := make(chan struct{})
 	srv := startServer(t, "127.0.0.1:0", func(s *server) {
 		s.before = func(*delivery) bool {
 			n := now.Add(1)
 			defer now.Add(-1)
 			if n == maxConnections {
-				select {
-				case full <- struct{}{}:
-				default:
-				}
+				once.Do(func() { close(full) })
 			}
 			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 			}
-			select { // the first ones wait until the bound is reached
-			case <-full:
-				full <- struct{}{}
-			case <-t.Context().Done():
-			}
+			<-full // the first ones wait until the bound is reached
 			return true
 		}
 	})

@@ -39,7 +39,7 @@ CREATE TABLE friend_apply (
     id         INTEGER PRIMARY KEY,
     from_uid   INTEGER NOT NULL,
     to_uid     INTEGER NOT NULL,
-    status     INTEGER NOT NULL DEFAULT 0,        -- 0 pending, 1 accepted
+    status     INTEGER NOT NULL DEFAULT 0,        -- 0 pending, 1 accepted, 2 withdrawn by a block
     text       TEXT    NOT NULL DEFAULT '',
     created_at INTEGER NOT NULL DEFAULT 0,
     UNIQUE (from_uid, to_uid)

@@ -1,0 +1,110 @@
+// Command parley-bench measures a real parley server over loopback and checks, while it measures, that nothing is lost,
+// doubled or out of order. It starts the server itself, on a data folder of its own that it fills with accounts before.
+// It reads /proc and so runs on Linux only.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// options are what all measurements have in common.
+type options struct {
+	Parley    string        `help:"The server's binary; by default the one beside this program." placeholder:"FILE"`
+	Dir       string        `help:"Where the data folders are made; by default /var/tmp, which is on a disk." placeholder:"FOLDER"`
+	Set       []string      `help:"Set a key of the server's configuration." sep:"none" placeholder:"KEY=VALUE"`
+	Keep      bool          `help:"Keep the data folders."`
+	JSON      bool          `name:"json" help:"Print JSON instead of a table."`
+	Warmup    time.Duration `help:"How long the load runs before it is measured." default:"2s"`
+	Duration  time.Duration `help:"How long is measured." default:"10s"`
+	Heartbeat time.Duration `help:"How often each client sends a heartbeat." default:"10s"`
+	IDs       string        `name:"ids" help:"What message ids look like: ordered by time or random." enum:"ordered,random" default:"ordered"`
+	Size      int           `help:"Length of a text in bytes." default:"64"`
+}
+
+func (o *options) complete() error {
+	if o.Parley == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		o.Parley = filepath.Join(filepath.Dir(self), "parley")
+	}
+	if o.Dir == "" {
+		o.Dir = "/var/tmp"
+	}
+	if o.Size < stampSize || o.Size > maxSize {
+		return fmt.Errorf("--size must be %d to %d", stampSize, maxSize)
+	}
+	_, err := os.Stat(o.Parley)
+	return err
+}
+
+type cli struct {
+	options
+
+	Idle   idleCmd   `cmd:"" help:"Memory of sessions that do nothing but heartbeats."`
+	Direct directCmd `cmd:"" help:"Messages between pairs of friends."`
+	Room   roomCmd   `cmd:"" help:"Messages in the lobby."`
+	Login  loginCmd  `cmd:"" help:"Logins by token."`
+	All    allCmd    `cmd:"" help:"All of them, one after the other."`
+}
+
+// allCmd runs every measurement with its own flags' defaults, smaller ones only if asked.
+type allCmd struct {
+	Idle   idleCmd   `embed:"" prefix:"idle-"`
+	Direct directCmd `embed:"" prefix:"direct-"`
+	Room   roomCmd   `embed:"" prefix:"room-"`
+	Login  loginCmd  `embed:"" prefix:"login-"`
+}
+
+// measurement is one command: it yields one result or several.
+type measurement interface {
+	measure(ctx context.Context, o *options, yield func(result)) error
+}
+
+func (c *allCmd) measure(ctx context.Context, o *options, yield func(result)) error {
+	var errs []error
+	for _, m := range []measurement{&c.Idle, &c.Direct, &c.Room, &c.Login} {
+		errs = append(errs, m.measure(ctx, o, yield))
+	}
+	return errors.Join(errs...)
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c, kong.Name("parley-bench"), kong.UsageOnError(),
+		kong.Description("Measures a real parley server over loopback, and fails if a message is lost, doubled or out of order."))
+	m, ok := k.Selected().Target.Addr().Interface().(measurement)
+	if !ok {
+		k.Fatalf("%s is not a measurement", k.Command())
+	}
+	if err := run(ctx, &c.options, m, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "parley-bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run takes the measurements and prints what was reached, also if a later one failed.
+func run(ctx context.Context, o *options, m measurement, out io.Writer) error {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	rep := newReport(o)
+	err := m.measure(ctx, o, func(r result) { rep.Results = append(rep.Results, r) })
+	if len(rep.Results) > 0 {
+		err = errors.Join(err, rep.print(out, o.JSON))
+	}
+	return err
+}

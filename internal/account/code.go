@@ -1,0 +1,188 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"parley/internal/core"
+)
+
+const (
+	codeLife      = 600 * time.Second
+	codeAttempts  = 5  // wrong ones that a code survives, less one
+	wrongADay     = 20 // wrong ones for one recipient, whatever the code
+	codeSendLimit = 20 * time.Second
+	day           = 24 * time.Hour
+)
+
+// code is a row of the code table.
+type code struct {
+	text     string // "" once it is used up
+	attempts int
+	expires  int64
+	day      int64
+	wrong    int // on that day
+}
+
+// live reports whether the code can still be used.
+func (c code) live(now time.Time) bool {
+	return c.text != "" && now.UnixMilli() < c.expires && c.attempts < codeAttempts && c.wrongOn(now) < wrongADay
+}
+
+func (c code) wrongOn(now time.Time) int {
+	if c.day != days(now) {
+		return 0
+	}
+	return c.wrong
+}
+
+func days(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
+
+// SendCode sends a verification code to an e-mail address. While one is live, the same one is sent again.
+func (s *Service) SendCode(ctx context.Context, from core.Origin, email string) error {
+	if err := s.sendCode(ctx, from, email); err != nil {
+		return fmt.Errorf("send a code: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) sendCode(ctx context.Context, from core.Origin, email string) error {
+	key, err := parseEmail(email)
+	if err != nil {
+		return err
+	}
+	if err := s.throttle.sending(ctx, key, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+		return err
+	}
+	if s.closed() {
+		// Nobody but the owner of an account has a use for a code, and the answer does not tell who has one.
+		if _, err := s.byEmail(ctx, key); err != nil {
+			return unlessNotFound(err)
+		}
+	}
+	text, err := s.liveCode(ctx, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, codeSendLimit)
+	defer cancel()
+	switch err := s.mail.SendCode(ctx, email, text); {
+	case err == nil || errors.Is(err, core.ErrInvalidEmail):
+		return err
+	default:
+		s.cfg.Log.Warn("a verification code could not be sent", "err", err)
+		return fmt.Errorf("%w: %w", core.ErrDeliveryFailed, err)
+	}
+}
+
+func unlessNotFound(err error) error {
+	if errors.Is(err, core.ErrUserNotFound) {
+		return nil
+	}
+	return err
+}
+
+// liveCode returns the recipient's live code, a new one if there is none. It is on disk when liveCode returns.
+func (s *Service) liveCode(ctx context.Context, recipient string) (text string, err error) {
+	err = s.db.Update(ctx, func(ctx context.Context) error {
+		now := time.Now()
+		c, err := s.code(ctx, recipient)
+		switch {
+		case err != nil:
+			return err
+		case c.wrongOn(now) >= wrongADay:
+			return core.RetryLater(core.ErrThrottled, time.Unix((days(now)+1)*int64(day/time.Second), 0).Sub(now))
+		case c.live(now):
+			text = c.text
+			return nil
+		}
+		text = newCode()
+		return s.putCode(ctx, recipient, code{
+			text: text, expires: now.Add(codeLife).UnixMilli(), day: days(now), wrong: c.wrongOn(now),
+		})
+	})
+	return text, err
+}
+
+func newCode() string {
+	n, err := rand.Int(rand.Reader, big.NewInt(10_000))
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return fmt.Sprintf("%04d", n)
+}
+
+// checkCode judges a guess without using the code up. A wrong guess is counted, and committed, before checkCode returns:
+// whatever becomes of the operation, nobody has more guesses than there are attempts.
+func (s *Service) checkCode(ctx context.Context, recipient, guess string) error {
+	// Most guesses at codes that never were end here, without a write.
+	c, err := s.code(ctx, recipient)
+	switch {
+	case err != nil:
+		return err
+	case !c.live(time.Now()):
+		return core.ErrCodeExpired
+	}
+	var result error
+	err = s.db.Update(ctx, func(ctx context.Context) error {
+		now := time.Now()
+		c, err := s.code(ctx, recipient)
+		switch {
+		case err != nil:
+			return err
+		case !c.live(now):
+			result = core.ErrCodeExpired
+			return nil
+		case subtle.ConstantTimeCompare([]byte(c.text), []byte(guess)) == 1:
+			return nil
+		}
+		result = core.ErrCodeWrong
+		c.attempts++
+		c.wrong, c.day = c.wrongOn(now)+1, days(now)
+		return s.putCode(ctx, recipient, c)
+	})
+	if err != nil {
+		return err
+	}
+	return result
+}
+
+// consumeCode uses a code up in the unit of work of what it authorises. It is called after checkCode.
+func (s *Service) consumeCode(ctx context.Context, recipient, guess string) error {
+	c, err := s.code(ctx, recipient)
+	if err != nil {
+		return err
+	}
+	if !c.live(time.Now()) || subtle.ConstantTimeCompare([]byte(c.text), []byte(guess)) != 1 {
+		return core.ErrCodeExpired
+	}
+	c.text = ""
+	return s.putCode(ctx, recipient, c)
+}
+
+// code returns the recipient's row, the zero code if there is none.
+func (s *Service) code(ctx context.Context, recipient string) (c code, err error) {
+	err = s.db.QueryRow(ctx, `SELECT code, attempts, expires_at, day, wrong_today FROM code WHERE recipient = ?`,
+		[]any{recipient}, &c.text, &c.attempts, &c.expires, &c.day, &c.wrong)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return c, err
+}
+
+func (s *Service) putCode(ctx context.Context, recipient string, c code) error {
+	n, err := s.db.Exec(ctx, `UPDATE code SET code = ?, attempts = ?, expires_at = ?, day = ?, wrong_today = ? WHERE recipient = ?`,
+		c.text, c.attempts, c.expires, c.day, c.wrong, recipient)
+	if err != nil || n > 0 {
+		return err
+	}
+	_, err = s.db.Exec(ctx, `INSERT INTO code (code, attempts, expires_at, day, wrong_today, recipient) VALUES (?, ?, ?, ?, ?, ?)`,
+		c.text, c.attempts, c.expires, c.day, c.wrong, recipient)
+	return err
+}

@@ -1,0 +1,149 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"parley/internal/core"
+	"parley/internal/store"
+)
+
+const (
+	heads   = 5 // pictures that every client brings along
+	maxNick = 64
+	maxFile = 255 // bytes
+)
+
+// Registration is what somebody who wants an account says.
+type Registration struct {
+	Name        string
+	Email       string // "" if the gateway's clients know none
+	Code        string
+	RequireCode bool // the gateway's document asks for a code, whatever the policy
+	Password    Secret
+	Nick        string // "" for the name
+	Icon        string // "" for one of the clients' own pictures
+	Avatar      string
+}
+
+// newcomer is an account that does not exist yet.
+type newcomer struct {
+	user                        core.User
+	nameKey, emailKey, phoneKey string
+	hash                        string
+	asSent                      bool
+}
+
+func (s *Service) closed() bool { return s.cfg.Registration != Open && s.cfg.Registration != Code }
+
+// Register makes an account. A code that is needed, or given, must be right; it is used up only if the account is made.
+func (s *Service) Register(ctx context.Context, from core.Origin, r Registration) (core.User, error) {
+	u, err := s.register(ctx, from, r)
+	if err != nil {
+		return core.User{}, fmt.Errorf("register: %w", err)
+	}
+	return u, nil
+}
+
+func (s *Service) register(ctx context.Context, from core.Origin, r Registration) (core.User, error) {
+	byCode := r.RequireCode || r.Code != "" || s.cfg.Registration == Code
+	// A gateway whose clients know no e-mail address cannot register anybody by code.
+	if s.closed() || s.cfg.Registration == Code && r.Email == "" && !r.RequireCode {
+		return core.User{}, core.ErrRegistrationClosed
+	}
+	n, err := parseRegistration(r, byCode)
+	if err != nil {
+		return core.User{}, err
+	}
+	if byCode {
+		if err := s.checkCode(ctx, n.emailKey, r.Code); err != nil {
+			return core.User{}, err
+		}
+	}
+	if err := s.checkFree(ctx, n); err != nil {
+		return core.User{}, err
+	}
+	if err := s.throttle.registering(ctx, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+		return core.User{}, err
+	}
+	if n.hash, err = s.hash(ctx, r.Password); err != nil {
+		return core.User{}, err
+	}
+	err = s.db.Update(ctx, func(ctx context.Context) error {
+		if byCode {
+			if err := s.consumeCode(ctx, n.emailKey, r.Code); err != nil {
+				return err
+			}
+		}
+		if err := s.create(ctx, &n); err != nil {
+			return err
+		}
+		return s.audit.Record(ctx, core.NewActor(n.user), "account.register", target(n.user.ID), "name "+n.user.Name, from)
+	})
+	if err != nil {
+		return core.User{}, err
+	}
+	s.welcome(ctx, n.user.ID, from)
+	return n.user, nil
+}
+
+func parseRegistration(r Registration, emailVerified bool) (n newcomer, err error) {
+	if n.user.Name, err = NormalizeName(r.Name); err != nil {
+		return n, err
+	}
+	n.nameKey = NameKey(n.user.Name)
+	if r.Email != "" || emailVerified {
+		if n.emailKey, err = parseEmail(r.Email); err != nil {
+			return n, err
+		}
+		n.user.Email, n.user.EmailVerified = r.Email, emailVerified
+	}
+	if err := checkPassword(r.Password); err != nil {
+		return n, err
+	}
+	n.asSent = r.Password.MaybeXORed
+	if len(r.Icon) > maxFile || !isText(r.Icon) || utf8.RuneCountInString(r.Nick) > maxNick || !isText(r.Nick) {
+		return n, core.ErrInvalid
+	}
+	if len(r.Avatar) > maxFile || !isText(r.Avatar) || strings.ContainsAny(r.Avatar, `/\`) || r.Avatar == "." || r.Avatar == ".." {
+		return n, core.ErrInvalidAvatar
+	}
+	n.user.Nick, n.user.Icon, n.user.Avatar = r.Nick, r.Icon, r.Avatar
+	return n, nil
+}
+
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, notInText) }
+
+// create stores the newcomer in the context's unit of work and completes their user.
+func (s *Service) create(ctx context.Context, n *newcomer) error {
+	if err := s.checkFree(ctx, *n); err != nil {
+		return err
+	}
+	id, err := s.nextID(ctx)
+	if err != nil {
+		return err
+	}
+	u := &n.user
+	u.ID, u.Epoch, u.CreatedAt = id, 1, time.UnixMilli(time.Now().UnixMilli())
+	if u.Nick == "" {
+		u.Nick = u.Name
+	}
+	if u.Icon == "" {
+		u.Icon = fmt.Sprintf(":/res/head_%d.jpg", 1+id%heads)
+	}
+	if u.EmailVerified {
+		if err := s.dropUnverified(ctx, n.emailKey); err != nil {
+			return err
+		}
+	}
+	if err := s.insert(ctx, *n); err != nil {
+		if store.IsUnique(err) { // another node was quicker
+			err = core.ErrNameTaken
+		}
+		return err
+	}
+	return s.rooms.JoinLobby(ctx, id)
+}

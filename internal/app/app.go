@@ -1,0 +1,147 @@
+// Package app wires everything together. The order of start and stop is in serve.go.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+
+	"parley/internal/account"
+	"parley/internal/audit"
+	"parley/internal/chat"
+	"parley/internal/cluster"
+	"parley/internal/config"
+	"parley/internal/contact"
+	"parley/internal/gateway/control"
+	"parley/internal/obs"
+	"parley/internal/outbox"
+	"parley/internal/session"
+	"parley/internal/store"
+)
+
+// Names inside the data folder.
+const (
+	databaseFile = "parley.db"
+	lockFile     = "parley.lock"
+	socketFile   = "parley.sock"
+	outboxDir    = "outbox"
+	avatarDir    = "avatars"
+)
+
+// ErrInUse says that another process has the data folder.
+var ErrInUse = errors.New("the data folder is in use by a running server")
+
+// App is the program without its listeners: the store and the services on it.
+type App struct {
+	cfg        config.Config
+	log        *slog.Logger
+	lock       *flock.Flock
+	metrics    *obs.Metrics
+	goroutines *obs.Goroutines
+	db         *store.DB
+	hub        *session.Hub
+	accounts   *account.Service
+	contacts   *contact.Service
+	chat       *chat.Service
+	control    *control.Gateway
+}
+
+// Open takes the data folder and starts the services.
+func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
+	a := &App{cfg: cfg, log: log, metrics: obs.NewMetrics(), goroutines: obs.NewGoroutines(log)}
+	if err := a.takeDataDir(); err != nil {
+		return nil, err
+	}
+	out, err := sender(cfg)
+	if err != nil {
+		return nil, errors.Join(err, a.lock.Unlock())
+	}
+	a.db, err = store.Open(ctx, store.Config{Path: a.path(databaseFile), Log: log, Metrics: a.metrics})
+	if err != nil {
+		return nil, errors.Join(err, a.lock.Unlock())
+	}
+	a.hub = session.NewHub(log, a.metrics, a.goroutines)
+	a.contacts = contact.New(a.db, account.NameKey, a.hub.Publish, contact.Config{Strangers: cfg.Chat.Strangers})
+	a.chat = chat.New(chat.Config{
+		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
+	})
+	a.contacts.OnChange(a.chat.ContactsChanged)
+	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{out}, audit.New(a.db), a.chat, account.Config{
+		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register,
+	})
+	a.accounts.OnRevoke(a.hub.Revoke)
+	a.control = control.New(a.accounts, log)
+	a.hub.Start(a.chat)
+	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })
+	a.metrics.Gauge("chat", "pending_posts", "Posts that wait for their commit.", func() float64 { return float64(a.chat.Pending()) })
+	return a, nil
+}
+
+// Close ends the services in the opposite order. Connections that are still open get what the context allows.
+func (a *App) Close(ctx context.Context) error {
+	a.hub.Quiesce()
+	a.chat.Drain(ctx)
+	a.hub.Stop(ctx)
+	a.chat.Close()
+	err := a.goroutines.Wait(ctx)
+	return errors.Join(err, a.db.Close(), a.lock.Unlock())
+}
+
+// Control returns a client for the operator's commands in this process.
+func (a *App) Control() *control.Client { return control.Local(a.control.Handler()) }
+
+// Operate runs fn with the operator's commands: through the socket of the server that has the data folder, or, if none
+// runs, on services of its own.
+func Operate(ctx context.Context, cfg config.Config, log *slog.Logger, fn func(*control.Client) error) error {
+	if c, err := control.Dial(ctx, filepath.Join(cfg.DataDir, socketFile)); err == nil {
+		return fn(c)
+	}
+	a, err := Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(a.Control()), a.Close(context.WithoutCancel(ctx)))
+}
+
+func (a *App) path(name string) string { return filepath.Join(a.cfg.DataDir, name) }
+
+func (a *App) takeDataDir() (err error) {
+	a.lock, err = lockDataDir(a.cfg.DataDir)
+	return err
+}
+
+// lockDataDir makes the data folder if needed and takes it for this process.
+func lockDataDir(dir string) (*flock.Flock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	lock := flock.New(filepath.Join(dir, lockFile))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("the data folder: %w", err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: %s", ErrInUse, dir)
+	}
+	return lock, nil
+}
+
+// sender returns what carries codes out of the server.
+func sender(cfg config.Config) (outbox.Sender, error) {
+	if cfg.Mail.SMTP == "" {
+		return outbox.NewFolder(filepath.Join(cfg.DataDir, outboxDir)), nil
+	}
+	return outbox.NewSMTP(cfg.Mail.SMTP)
+}
+
+// mailer sends the accounts' verification codes.
+type mailer struct{ out outbox.Sender }
+
+func (m mailer) SendCode(ctx context.Context, to, code string) error {
+	return m.out.Send(ctx, outbox.CodeMail(to, code))
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"parley/internal/config"
+	"parley/internal/gateway/control"
+	"parley/internal/store"
+)
+
+const (
+	wantOpenFiles = 4096
+	wantFreeBytes = 1 << 30
+	dialTimeout   = 5 * time.Second
+)
+
+// Finding is one thing that Check looked at.
+type Finding struct {
+	What   string
+	Err    error  // nil: all is well
+	Remedy string // what to do about Err
+}
+
+// Check looks at the configuration and at what it needs of this machine.
+func Check(ctx context.Context, cfg config.Config) []Finding {
+	running := false
+	if _, err := control.Dial(ctx, filepath.Join(cfg.DataDir, socketFile)); err == nil {
+		running = true
+	}
+	findings := []Finding{
+		{"data folder " + cfg.DataDir, checkWritable(cfg.DataDir), "let the server's user write there, or set data_dir"},
+		{"free disk space", checkSpace(cfg.DataDir), "free some space, or set data_dir to another disk"},
+		{"open files", checkOpenFiles(), fmt.Sprintf("raise the limit: ulimit -n %d, or LimitNOFILE= in the service", wantOpenFiles)},
+		{"database", checkDatabase(ctx, filepath.Join(cfg.DataDir, databaseFile)), "stop the server and restore a backup"},
+	}
+	if !running {
+		findings = append(findings, checkPorts(ctx, cfg)...)
+	}
+	if cfg.Mail.SMTP != "" {
+		findings = append(findings, Finding{"mail server", checkSMTP(ctx, cfg.Mail.SMTP), "check mail.smtp and the way to that server"})
+	}
+	return findings
+}
+
+func checkWritable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".check-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func checkSpace(dir string) error {
+	free, known := freeBytes(dir)
+	if known && free < wantFreeBytes {
+		return fmt.Errorf("only %d MiB are left", free>>20)
+	}
+	return nil
+}
+
+func checkOpenFiles() error {
+	limit, known := openFiles()
+	if known && limit < wantOpenFiles {
+		return fmt.Errorf("a process may open only %d, and each connection is one", limit)
+	}
+	return nil
+}
+
+func checkDatabase(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return nil // it will be made
+	}
+	found, err := store.Check(ctx, path)
+	if err == nil && len(found) > 0 {
+		err = fmt.Errorf("%d kinds of damage, first: %s", len(found), found[0])
+	}
+	return err
+}
+
+func checkPorts(ctx context.Context, cfg config.Config) (findings []Finding) {
+	for _, l := range []struct{ key, addr string }{
+		{"http.addr", cfg.HTTP.Addr},
+		{"llfc.addr", cfg.LLFC.Addr},
+		{"cs3.addr", cfg.CS3.Addr},
+		{"cs3.http_addr", cfg.CS3.HTTPAddr},
+		{"metrics.addr", cfg.Metrics.Addr},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", l.addr)
+		if err == nil {
+			err = ln.Close()
+		}
+		findings = append(findings, Finding{
+			l.key + " " + l.addr, err, "stop what uses the port, or set " + l.key + " to another address, or to \"\" to turn it off",
+		})
+	}
+	return findings
+}
+
+func checkSMTP(ctx context.Context, smtp string) error {
+	u, err := url.Parse(smtp)
+	if err != nil {
+		return errors.New("the address cannot be read") // the error would show the password
+	}
+	host := u.Host
+	if u.Port() == "" {
+		host = net.JoinHostPort(u.Hostname(), map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme])
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, "tcp", host)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}

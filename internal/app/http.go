@@ -1,0 +1,36 @@
+package app
+
+import (
+	"io"
+	"net/http"
+	"strings"
+)
+
+// routes is everything on http.addr. What no family knows is document 001's 404, but for a browser's first page.
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	s.llfc.Routes(mux)
+	s.cs3.Routes(mux)
+	s.front.Routes(mux)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path == "/" && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			s.front.Home(w, r)
+			return
+		}
+		s.llfc.NotFound(w, r)
+	})
+	return mux
+}
+
+func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
+	if !s.ready.Load() || s.db.Ping(r.Context()) != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "not ready\n")
+		return
+	}
+	_, _ = io.WriteString(w, "ready\n")
+}

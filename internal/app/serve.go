@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"parley/internal/config"
+	"parley/internal/gateway/cs3"
+	"parley/internal/gateway/front"
+	"parley/internal/gateway/llfc"
+)
+
+const (
+	// stopTimeout is how long a graceful stop may take before connections are cut.
+	stopTimeout = 15 * time.Second
+	sweepEvery  = time.Hour
+)
+
+// server is a running program: the services and everything that listens.
+type server struct {
+	*App
+	llfc  *llfc.Gateway
+	cs3   *cs3.Gateway
+	front *front.Gateway
+	ready atomic.Bool
+
+	listeners []listener
+	failed    chan error
+}
+
+// listener is one open address and what serves it.
+type listener struct {
+	key   string // of the configuration
+	ln    net.Listener
+	serve func(net.Listener) error
+	stop  func(context.Context) error
+}
+
+// Serve runs the server until the context ends, then stops it gracefully: the listeners close, requests that were read
+// are answered, what is posted is committed, clients are told, queues drain, the database closes.
+// What a person at the terminal should know goes to out.
+func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writer) error {
+	a, err := Open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	s := &server{App: a, failed: make(chan error, 8)}
+	err = s.run(ctx, out)
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return errors.Join(err, s.stop(stopCtx))
+}
+
+func (s *server) run(ctx context.Context, out io.Writer) error {
+	s.llfc = llfc.New(llfc.Config{
+		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
+		Metrics: s.metrics, PublicAddr: s.cfg.LLFC.PublicAddr, Rooms: s.cfg.LLFC.Rooms,
+	})
+	s.cs3 = cs3.New(cs3.Config{
+		Accounts: s.accounts, Chat: s.chat, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
+		Metrics: s.metrics, AvatarDir: s.path(avatarDir), Replay: s.cfg.CS3.Replay,
+	})
+	s.front = front.New(s.accounts, s.log, s.ways)
+	if err := s.listen(ctx); err != nil {
+		return err
+	}
+	background, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.goroutines.Go("operator's socket", func() {
+		if err := s.control.Serve(background, s.path(socketFile)); err != nil {
+			s.failed <- err
+		}
+	})
+	s.goroutines.Go("sweeper", func() { s.sweep(background) })
+	for _, l := range s.listeners {
+		s.goroutines.Go(l.key, func() {
+			if err := l.serve(l.ln); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+				s.failed <- fmt.Errorf("%s: %w", l.key, err)
+			}
+		})
+	}
+	if err := s.welcome(ctx, out); err != nil {
+		return err
+	}
+	s.ready.Store(true)
+	s.log.Info("serving", "data_dir", s.cfg.DataDir)
+	select {
+	case <-ctx.Done():
+		s.log.Info("stopping")
+		return nil
+	case err := <-s.failed:
+		return err
+	}
+}
+
+// listen opens every address of the configuration before anything is served, so that a busy port is known at once.
+func (s *server) listen(ctx context.Context) error {
+	for _, l := range []struct {
+		key, addr string
+		open      func(key string, ln net.Listener)
+	}{
+		{"http.addr", s.cfg.HTTP.Addr, s.http(s.routes())},
+		{"llfc.addr", s.cfg.LLFC.Addr, s.socket(s.llfc)},
+		{"cs3.addr", s.cfg.CS3.Addr, s.socket(s.cs3)},
+		{"cs3.http_addr", s.cfg.CS3.HTTPAddr, s.http(s.cs3.Handler())},
+		{"metrics.addr", s.cfg.Metrics.Addr, s.http(s.metrics.Handler())},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		var lc net.ListenConfig
+		ln, err := lc.Listen(ctx, "tcp", l.addr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.key, err)
+		}
+		l.open(l.key, ln)
+	}
+	return nil
+}
+
+// gateway is one that serves raw connections.
+type gateway interface {
+	Serve(net.Listener) error
+}
+
+func (s *server) socket(g gateway) func(string, net.Listener) {
+	return func(key string, ln net.Listener) {
+		s.listeners = append(s.listeners, listener{key, ln, g.Serve, func(context.Context) error { return ln.Close() }})
+	}
+}
+
+func (s *server) http(h http.Handler) func(string, net.Listener) {
+	return func(key string, ln net.Listener) {
+		srv := &http.Server{
+			Handler:           s.metrics.HTTP(key, h),
+			ReadHeaderTimeout: 10 * time.Second,
+			ReadTimeout:       30 * time.Second,
+			WriteTimeout:      60 * time.Second,
+			IdleTimeout:       2 * time.Minute,
+			MaxHeaderBytes:    32 << 10,
+			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		}
+		s.listeners = append(s.listeners, listener{key, ln, srv.Serve, srv.Shutdown})
+	}
+}
+
+func (s *server) sweep(ctx context.Context) {
+	t := time.NewTicker(sweepEvery)
+	defer t.Stop()
+	for {
+		if err := s.accounts.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Error("sweeping failed", "err", err)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *server) stop(ctx context.Context) error {
+	s.ready.Store(false)
+	s.hub.Quiesce()
+	var errs []error
+	for _, l := range s.listeners {
+		if err := l.stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, fmt.Errorf("%s: %w", l.key, err))
+		}
+	}
+	return errors.Join(append(errs, s.Close(ctx))...)
+}

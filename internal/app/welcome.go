@@ -1,0 +1,87 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+
+	"parley/internal/gateway/front"
+)
+
+// addr returns the open address of a key, "" if it is off.
+func (s *server) addr(key, host string) string {
+	for _, l := range s.listeners {
+		if l.key != key {
+			continue
+		}
+		ap, err := netip.ParseAddrPort(l.ln.Addr().String())
+		if err != nil {
+			return l.ln.Addr().String()
+		}
+		if !ap.Addr().IsUnspecified() {
+			host = ap.Addr().String()
+		}
+		return net.JoinHostPort(host, fmt.Sprint(ap.Port()))
+	}
+	return ""
+}
+
+// ways lists how each kind of client connects, for somebody who reaches this machine as host.
+func (s *server) ways(host string) []front.Way {
+	var ways []front.Way
+	add := func(name string, lines ...string) {
+		way := front.Way{Name: name}
+		for i := 0; i+1 < len(lines); i += 2 {
+			if lines[i+1] != "" {
+				way.Address = append(way.Address, lines[i]+lines[i+1])
+			}
+		}
+		if len(way.Address) > 0 {
+			ways = append(ways, way)
+		}
+	}
+	llfc := s.cfg.LLFC.PublicAddr
+	if llfc == "" {
+		llfc = s.addr("llfc.addr", host)
+	}
+	add("llfc", "http://", s.addr("http.addr", host), "tcp ", llfc)
+	add("CS3", "http://", s.addr("cs3.http_addr", host), "tcp ", s.addr("cs3.addr", host))
+	return ways
+}
+
+// welcome tells whoever started the server where clients connect and, until there is an administrator, where to make one.
+func (s *server) welcome(ctx context.Context, out io.Writer) error {
+	fmt.Fprintln(out, "\nParley is running. Clients connect here:")
+	for _, host := range append([]string{"localhost"}, lanAddress()...) {
+		for _, way := range s.ways(host) {
+			for _, a := range way.Address {
+				fmt.Fprintf(out, "  %-5s %s\n", way.Name, a)
+			}
+		}
+	}
+	token, err := s.accounts.SetupToken(ctx, s.accounts.Operator())
+	if err != nil {
+		return err
+	}
+	if home := s.addr("http.addr", "localhost"); token != "" && home != "" {
+		fmt.Fprintf(out, "\nMake the first administrator here (the link works once):\n  http://%s/setup?token=%s\n", home, token)
+	}
+	fmt.Fprintln(out)
+	return nil
+}
+
+// lanAddress returns the address under which other machines of the network reach this one, if it has one.
+func lanAddress() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return []string{n.IP.String()}
+		}
+	}
+	return nil
+}
