@@ -47,13 +47,13 @@ type client struct {
 
 var dialer = net.Dialer{KeepAlive: -1}
 
-// connect opens a connection and logs in. size is that of the read buffer at first.
-func connect(ctx context.Context, addr string, a account, size int) (*client, error) {
+// connect opens a connection and logs in. It reads into buf while that is large enough.
+func connect(ctx context.Context, addr string, a account, buf []byte) (*client, error) {
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, account: a, buf: make([]byte, size)}
+	c := &client{conn: conn, account: a, buf: buf}
 	c.heartbeat = appendFrame(nil, heartbeatReq, `{"fromuid":`+strconv.FormatInt(a.uid, 10)+`}`)
 	if err := c.login(); err != nil {
 		_ = conn.Close()

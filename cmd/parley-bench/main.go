@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -59,7 +58,7 @@ type cli struct {
 	All    allCmd    `cmd:"" help:"All of them, one after the other."`
 }
 
-// allCmd runs every measurement with its own flags' defaults, smaller ones only if asked.
+// allCmd runs every measurement. Its flags are theirs, under their names.
 type allCmd struct {
 	Idle   idleCmd   `embed:"" prefix:"idle-"`
 	Direct directCmd `embed:"" prefix:"direct-"`
@@ -67,44 +66,26 @@ type allCmd struct {
 	Login  loginCmd  `embed:"" prefix:"login-"`
 }
 
-// measurement is one command: it yields one result or several.
-type measurement interface {
-	measure(ctx context.Context, o *options, yield func(result)) error
-}
-
-func (c *allCmd) measure(ctx context.Context, o *options, yield func(result)) error {
-	var errs []error
-	for _, m := range []measurement{&c.Idle, &c.Direct, &c.Room, &c.Login} {
-		errs = append(errs, m.measure(ctx, o, yield))
-	}
-	return errors.Join(errs...)
+// Run goes on after a failure, and reports all of them.
+func (c *allCmd) Run(ctx context.Context, o *options, rep *report) error {
+	return errors.Join(c.Idle.Run(ctx, o, rep), c.Direct.Run(ctx, o, rep), c.Room.Run(ctx, o, rep), c.Login.Run(ctx, o, rep))
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
-	k := kong.Parse(&c, kong.Name("parley-bench"), kong.UsageOnError(),
+	k := kong.Parse(&c, kong.Name("parley-bench"), kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Description("Measures a real parley server over loopback, and fails if a message is lost, doubled or out of order."))
-	m, ok := k.Selected().Target.Addr().Interface().(measurement)
-	if !ok {
-		k.Fatalf("%s is not a measurement", k.Command())
+	err := c.complete()
+	if err == nil {
+		rep := newReport(ctx, &c.options)
+		err = k.Run(&c.options, rep)
+		// What was reached is printed even if a later measurement failed.
+		err = errors.Join(err, rep.print(os.Stdout, c.JSON))
 	}
-	if err := run(ctx, &c.options, m, os.Stdout); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "parley-bench:", err)
 		os.Exit(1)
 	}
-}
-
-// run takes the measurements and prints what was reached, also if a later one failed.
-func run(ctx context.Context, o *options, m measurement, out io.Writer) error {
-	if err := o.complete(); err != nil {
-		return err
-	}
-	rep := newReport(o)
-	err := m.measure(ctx, o, func(r result) { rep.Results = append(rep.Results, r) })
-	if len(rep.Results) > 0 {
-		err = errors.Join(err, rep.print(out, o.JSON))
-	}
-	return err
 }

@@ -72,7 +72,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	})
 	a.contacts.OnChange(a.chat.ContactsChanged)
 	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{out}, audit.New(a.db), a.chat, account.Config{
-		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register,
+		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Log: log, Metrics: a.metrics,
 	})
 	a.accounts.OnRevoke(a.hub.Revoke)
 	a.control = control.New(a.accounts, log)

@@ -299,6 +299,20 @@ func TestFolderNamesRiseWhileTheClockStands(t *testing.T) {
 	})
 }
 
+func TestTwoFoldersInOneMoment(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		for range 2 {
+			if err := NewFolder(dir).Send(t.Context(), CodeMail("a@b.example", "1234")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if names := list(t, dir); len(names) != 2 {
+		t.Errorf("files: %q, want 2", names)
+	}
+}
+
 func TestFolderThatCannotBe(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

@@ -20,6 +20,9 @@ import (
 
 const user = "parley:p%40ss%2Fword%3F@"
 
+// secretCode cannot stand in a port or in a message id by chance.
+const secretCode = "900189"
+
 func newSMTP(t *testing.T, url string) *SMTP {
 	t.Helper()
 	s, err := NewSMTP(url)
@@ -116,11 +119,11 @@ func TestSMTPFails(t *testing.T) {
 			}
 			srv := startServer(t, listen, c.adjust)
 			s := newSMTP(t, c.before+srv.addr+"?from=parley@example.org"+c.after)
-			err := s.Send(t.Context(), CodeMail("mei@example.org", "0427"))
+			err := s.Send(t.Context(), CodeMail("mei@example.org", secretCode))
 			if !errors.Is(err, core.ErrDeliveryFailed) || !strings.Contains(fmt.Sprint(err), c.why) {
 				t.Errorf("got %v, want ErrDeliveryFailed with %q", err, c.why)
 			}
-			if text := fmt.Sprint(err); strings.Contains(text, "p@ss") || strings.Contains(text, "0427") {
+			if text := fmt.Sprint(err); strings.Contains(text, "p@ss") || strings.Contains(text, secretCode) {
 				t.Errorf("a secret in %q", text)
 			}
 			if got := srv.mails(); len(got) != 0 {
@@ -229,14 +232,19 @@ func TestSMTPServerThatTurnsAway(t *testing.T) {
 	for name, lines := range map[string][]string{
 		"busy":        {"421 too busy"},
 		"no protocol": {"HTTP/1.1 400 Bad Request"},
+		"no STARTTLS": {"220 hello", "250 mx.example"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, left := script(t, lines...)
-			err := newSMTP(t, url).Send(t.Context(), CodeMail("a@b.example", "1234"))
+			err := newSMTP(t, url+"&tls=required").Send(t.Context(), CodeMail("a@b.example", "1234"))
 			if !errors.Is(err, core.ErrDeliveryFailed) || errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
 			}
-			<-left
+			select {
+			case <-left:
+			case <-time.After(5 * time.Second):
+				t.Fatal("the connection is still open")
+			}
 		})
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -294,6 +302,21 @@ func TestSMTPBoundsItsConnections(t *testing.T) {
 	wg.Wait()
 	if got := len(srv.mails()); got != senders || most.Load() != maxConnections {
 		t.Errorf("%d mails, %d at once; want %d and %d", got, most.Load(), senders, maxConnections)
+	}
+}
+
+func TestSMTPWaitsForAConnectionNoLongerThanItMay(t *testing.T) {
+	srv := startServer(t, "127.0.0.1:0", nil)
+	s := newSMTP(t, "smtp://"+srv.addr+"?from=parley@example.org&timeout=50ms")
+	for range maxConnections {
+		s.slots <- struct{}{}
+	}
+	err := s.Send(t.Context(), CodeMail("a@b.example", "1234"))
+	if !errors.Is(err, core.ErrDeliveryFailed) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	if got := srv.mails(); len(got) != 0 {
+		t.Errorf("%d mails", len(got))
 	}
 }
 

@@ -30,9 +30,9 @@ const (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-// rounds is how often the server is killed: 3 times, or as often as PARLEY_SOAK says.
+// rounds is how often the server is killed: 3 times, or as often as SOAK says.
 func rounds(t *testing.T) int {
-	if s := os.Getenv("PARLEY_SOAK"); s != "" {
+	if s := os.Getenv("SOAK"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			t.Fatal(err)

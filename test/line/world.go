@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -31,16 +33,17 @@ type World struct {
 	Contacts   *contact.Service
 	Goroutines *obs.Goroutines
 	Metrics    *obs.Metrics
+	stopped    bool
 }
 
 // Options is what a test may have otherwise.
 type Options struct {
-	Dir       string                                 // of the database; default a new one
+	Dir       string                                    // of the database; default a new one
 	Publish   func(next func(core.Event), e core.Event) // comes before the hub
-	Befriends bool                                   // only friends may write to each other
+	Befriends bool                                      // only friends may write to each other
 }
 
-// NewWorld starts a server; it is stopped at the end of the test.
+// NewWorld starts a server that is stopped at the end of the test at the latest.
 func NewWorld(t testing.TB, opts Options) *World {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -64,12 +67,17 @@ func NewWorld(t testing.TB, opts Options) *World {
 	})
 	w.Contacts.OnChange(w.Chat.ContactsChanged)
 	w.Hub.Start(w.Chat)
+	t.Cleanup(w.Stop)
 	return w
 }
 
-// Stop stops the server in the order in which nothing is lost, and fails the test if something does not end.
+// Stop stops the server, if it runs, in the order in which nothing is lost, and fails the test if something does not end.
 func (w *World) Stop() {
 	w.Helper()
+	if w.stopped {
+		return
+	}
+	w.stopped = true
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	w.Hub.Quiesce()
@@ -102,6 +110,21 @@ func (w *World) Int(query string, args ...any) (n int64) {
 	w.Helper()
 	w.Check(w.DB.QueryRow(context.Background(), query, args, &n))
 	return n
+}
+
+// Metric returns the value of a metric's sample as Prometheus would scrape it, 0 if there is none.
+func (w *World) Metric(sample string) float64 {
+	w.Helper()
+	r := httptest.NewRecorder()
+	w.Metrics.Handler().ServeHTTP(r, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for l := range strings.Lines(r.Body.String()) {
+		if v, ok := strings.CutPrefix(l, sample+" "); ok {
+			f, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+			w.Check(err)
+			return f
+		}
+	}
+	return 0
 }
 
 // AddUsers makes users u1001, u1002 … with these uids; they are members of the lobby.

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"slices"
+)
+
+type roomCmd struct {
+	Members int     `help:"Members of the lobby who are online." default:"100"`
+	Senders int     `help:"How many of them write." default:"16"`
+	Window  []int   `help:"Messages that each sender keeps outstanding; one run for each." default:"1,16"`
+	Rate    float64 `help:"Messages a second to offer instead, whatever the answers; each makes a delivery to every other member." placeholder:"N"`
+}
+
+// Run measures messages in the lobby.
+func (c *roomCmd) Run(ctx context.Context, o *options, rep *report) error {
+	return eachLoad(c.Window, c.Rate, func(name string, window int) error {
+		return withServer(ctx, o, c.Members, func(ctx context.Context, s *server) error {
+			t := &traffic{o: o, server: s, window: window, rate: c.Rate, oneRoom: true}
+			for _, a := range s.accounts {
+				if _, err := t.join(ctx, a); err != nil {
+					return err
+				}
+			}
+			for _, p := range t.parties[:c.Senders] {
+				p.sendsTo(lobbyContact)
+			}
+			for _, p := range t.parties {
+				p.hears(slices.DeleteFunc(slices.Clone(t.senders), func(s *party) bool { return s == p })...)
+			}
+			return rep.traffic(ctx, "room "+name, "deliveries", t, func(_, delivered uint64) uint64 { return delivered })
+		})
+	})
+}
