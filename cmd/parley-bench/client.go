@@ -117,6 +117,14 @@ func (c *client) next() (id uint16, body []byte, ok bool) {
 	return binary.BigEndian.Uint16(b), b[headerSize:end], true
 }
 
+// cut ends the connection at once, so that its port is free again.
+func (c *client) cut() {
+	if tcp, ok := c.conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.conn.Close()
+}
+
 func (c *client) beat() error {
 	_, err := c.conn.Write(c.heartbeat)
 	return err

@@ -13,8 +13,8 @@ type directCmd struct {
 
 // Run measures messages between pairs.
 func (c *directCmd) Run(ctx context.Context, o *options, rep *report) error {
-	return eachLoad(c.Window, c.Rate, func(name string, window int) error {
-		return withServer(ctx, o, 2*c.Pairs, func(ctx context.Context, s *server) error {
+	return eachLoad("direct", c.Window, c.Rate, func(name string, window int) error {
+		return withServer(ctx, o, name, 2*c.Pairs, func(s *server) error {
 			t := &traffic{o: o, server: s, window: window, rate: c.Rate}
 			for _, a := range s.accounts {
 				if _, err := t.join(ctx, a); err != nil {
@@ -27,18 +27,18 @@ func (c *directCmd) Run(ctx context.Context, o *options, rep *report) error {
 			for i, p := range t.senders {
 				t.parties[2*i+1].hears(p)
 			}
-			return rep.traffic(ctx, "direct "+name, "messages", t, func(acked, _ uint64) uint64 { return acked })
+			return rep.traffic(ctx, name, messages, t)
 		})
 	})
 }
 
 // eachLoad calls fn for each window, or once for a rate.
-func eachLoad(windows []int, rate float64, fn func(name string, window int) error) error {
+func eachLoad(name string, windows []int, rate float64, fn func(name string, window int) error) error {
 	if rate > 0 {
-		return fn(fmt.Sprintf("at %.0f/s", rate), 0)
+		return fn(fmt.Sprintf("%s at %.0f/s", name, rate), 0)
 	}
 	for _, w := range windows {
-		if err := fn(fmt.Sprintf("w%d", w), w); err != nil {
+		if err := fn(fmt.Sprintf("%s w%d", name, w), w); err != nil {
 			return err
 		}
 	}

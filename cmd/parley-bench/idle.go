@@ -59,7 +59,7 @@ func (s *server) memory(ctx context.Context) (m memory, err error) {
 
 // Run measures what a session costs that only sends heartbeats.
 func (c *idleCmd) Run(ctx context.Context, o *options, rep *report) error {
-	return withServer(ctx, o, c.Sessions, func(ctx context.Context, s *server) error {
+	return withServer(ctx, o, "idle", c.Sessions, func(s *server) error {
 		before, err := s.memory(ctx)
 		if err != nil {
 			return err
@@ -71,6 +71,7 @@ func (c *idleCmd) Run(ctx context.Context, o *options, rep *report) error {
 		var after memory
 		err = cr.hold(ctx, s, func(ctx context.Context) error {
 			ramp = time.Duration(now() - start)
+			cr.forgetTrips()
 			first, err := s.usage(ctx)
 			if err != nil {
 				return err
@@ -102,6 +103,13 @@ func (c *idleCmd) Run(ctx context.Context, o *options, rep *report) error {
 	})
 }
 
+// forgetTrips leaves out what was slow because everybody was arriving.
+func (cr *crowd) forgetTrips() {
+	cr.mu.Lock()
+	defer cr.mu.Unlock()
+	cr.trip = latencies{}
+}
+
 // hold logs everybody in, keeps them alive while fn runs, and lets them go.
 func (cr *crowd) hold(ctx context.Context, s *server, fn func(context.Context) error) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -113,10 +121,13 @@ func (cr *crowd) hold(ctx context.Context, s *server, fn func(context.Context) e
 	cr.over.Store(true)
 	for i := range cr.members {
 		if cr.members[i].here.Load() {
-			_ = cr.members[i].client.conn.Close()
+			cr.members[i].client.cut()
 		}
 	}
-	return errors.Join(g.Wait(), err)
+	if gerr := g.Wait(); gerr != nil {
+		return gerr
+	}
+	return err
 }
 
 // arrive logs everybody in.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -24,9 +23,9 @@ type connector struct {
 // for its port to become free.
 func (c *loginCmd) Run(ctx context.Context, o *options, rep *report) error {
 	if c.Users < c.Connectors {
-		return errors.New("every connector needs an account")
+		return errors.New("login: every connector needs an account")
 	}
-	return withServer(ctx, o, c.Users, func(ctx context.Context, s *server) error {
+	return withServer(ctx, o, "login", c.Users, func(s *server) error {
 		before, err := s.rss()
 		if err != nil {
 			return err
@@ -34,14 +33,17 @@ func (c *loginCmd) Run(ctx context.Context, o *options, rep *report) error {
 		t := &traffic{o: o, server: s}
 		t.schedule()
 		connectors := make([]connector, c.Connectors)
-		var g errgroup.Group
+		g, ctx := errgroup.WithContext(ctx)
 		for i := range connectors {
 			share := c.Users / c.Connectors
 			connectors[i].accounts = s.accounts[i*share : (i+1)*share]
 			g.Go(func() error { return connectors[i].run(ctx, t) })
 		}
 		cost, err := t.watch(ctx)
-		if err := errors.Join(err, g.Wait()); err != nil {
+		if gerr := g.Wait(); gerr != nil {
+			return gerr
+		}
+		if err != nil {
 			return err
 		}
 		r := result{Name: "login", Unit: "logins/s", RSSBefore: before}
@@ -74,8 +76,7 @@ func (c *connector) run(ctx context.Context, t *traffic) error {
 			c.logins++
 			c.latencies.add(at - start)
 		}
-		_ = cl.conn.(*net.TCPConn).SetLinger(0)
-		_ = cl.conn.Close()
+		cl.cut()
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (m *message) appendTo(dst []byte, seq uint32, at int64) []byte {
 		m.putID(rand.Uint64()&^0xf000|0x4000, rand.Uint64()>>2|1<<63)
 	} else {
 		ms := uint64(m.wallAtStartMS + at/1e6)
-		m.putID(ms<<16|0x7000|uint64(seq)&0xfff, 1<<63|uint64(m.sender)<<32|uint64(seq))
+		m.putID(ms<<16|0x7000, 1<<63|uint64(m.sender)<<32|uint64(seq))
 	}
 	return append(dst, m.frame...)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -14,8 +15,11 @@ type roomCmd struct {
 
 // Run measures messages in the lobby.
 func (c *roomCmd) Run(ctx context.Context, o *options, rep *report) error {
-	return eachLoad(c.Window, c.Rate, func(name string, window int) error {
-		return withServer(ctx, o, c.Members, func(ctx context.Context, s *server) error {
+	if c.Senders > c.Members {
+		return errors.New("room: the senders are members")
+	}
+	return eachLoad("room", c.Window, c.Rate, func(name string, window int) error {
+		return withServer(ctx, o, name, c.Members, func(s *server) error {
 			t := &traffic{o: o, server: s, window: window, rate: c.Rate, oneRoom: true}
 			for _, a := range s.accounts {
 				if _, err := t.join(ctx, a); err != nil {
@@ -28,7 +32,7 @@ func (c *roomCmd) Run(ctx context.Context, o *options, rep *report) error {
 			for _, p := range t.parties {
 				p.hears(slices.DeleteFunc(slices.Clone(t.senders), func(s *party) bool { return s == p })...)
 			}
-			return rep.traffic(ctx, "room "+name, "deliveries", t, func(_, delivered uint64) uint64 { return delivered })
+			return rep.traffic(ctx, name, deliveries, t)
 		})
 	})
 }

@@ -37,7 +37,14 @@ type server struct {
 
 // withServer seeds n accounts, starts a server, calls fn, and stops the server. A server that does not stop cleanly, or
 // that recovered from a panic, fails the measurement.
-func withServer(ctx context.Context, o *options, n int, fn func(context.Context, *server) error) (err error) {
+func withServer(ctx context.Context, o *options, name string, n int, fn func(*server) error) error {
+	if err := onServer(ctx, o, n, fn); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func onServer(ctx context.Context, o *options, n int, fn func(*server) error) (err error) {
 	s := &server{exited: make(chan struct{})}
 	if s.dir, err = os.MkdirTemp(o.Dir, "parley-bench-"); err != nil {
 		return err
@@ -51,7 +58,7 @@ func withServer(ctx context.Context, o *options, n int, fn func(context.Context,
 	if err := s.start(ctx, o); err != nil {
 		return err
 	}
-	err = fn(ctx, s)
+	err = fn(s)
 	return errors.Join(err, s.stop(err == nil))
 }
 

@@ -60,27 +60,37 @@ func newReport(ctx context.Context, o *options) *report {
 
 func (rep *report) add(r result) { rep.Results = append(rep.Results, r) }
 
-// traffic runs a load and adds its result; count picks what the rate counts.
-func (rep *report) traffic(ctx context.Context, name, unit string, t *traffic, count func(acked, delivered uint64) uint64) error {
-	r := result{Name: name, Unit: unit + "/s"}
+// What the rate of a traffic counts.
+const (
+	messages   = "messages/s" // acknowledged to their senders
+	deliveries = "deliveries/s"
+)
+
+// traffic runs a load and adds its result, in messages or deliveries.
+func (rep *report) traffic(ctx context.Context, name, unit string, t *traffic) error {
+	r := result{Name: name, Unit: unit}
 	var err error
 	if r.RSSBefore, err = t.server.rss(); err != nil {
 		return err
 	}
 	cost, err := t.run(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return err
 	}
 	if r.RSSAfter, err = t.server.rss(); err != nil {
 		return err
 	}
 	acked, delivered, l := t.sum()
 	seconds := t.o.Duration.Seconds()
-	r.Rate = float64(count(acked, delivered)) / seconds
 	r.spent(cost, t.o.Duration)
 	r.took(l)
-	r.figure("messages/s", float64(acked)/seconds)
-	r.figure("deliveries/s", float64(delivered)/seconds)
+	for u, n := range map[string]uint64{messages: acked, deliveries: delivered} {
+		if u == unit {
+			r.Rate = float64(n) / seconds
+		} else {
+			r.figure(u, float64(n)/seconds)
+		}
+	}
 	if commits := cost.metrics["parley_store_commit_units_count"]; commits > 0 {
 		r.figure("commits/s", commits/seconds)
 		r.figure("messages/commit", cost.metrics["parley_chat_messages_total"]/commits)
@@ -103,7 +113,11 @@ func (r *result) figure(name string, value float64) {
 	r.Figures = append(r.Figures, figure{name, value})
 }
 
+// print prints the report, nothing if nothing was measured.
 func (rep *report) print(out io.Writer, asJSON bool) error {
+	if len(rep.Results) == 0 {
+		return nil
+	}
 	if asJSON {
 		if err := json.MarshalWrite(out, rep, jsontext.WithIndent("  ")); err != nil {
 			return err

@@ -113,7 +113,7 @@ func (t *traffic) run(ctx context.Context) (usage, error) {
 	}
 	t.over.Store(true)
 	for _, p := range t.parties {
-		_ = p.conn.Close()
+		p.cut()
 	}
 	// A party's own failure says more than what followed from it.
 	if perr := parties.Wait(); perr != nil {

@@ -116,6 +116,40 @@ func TestManyAttemptsAtOnceAreNoWayRound(t *testing.T) {
 	}
 }
 
+// TestAGateLetsOneThrough has attempts arrive closer together than a password takes to check.
+func TestAGateLetsOneThrough(t *testing.T) {
+	e := newEnv(t)
+	for round := range 500 {
+		var admitted atomic.Int32
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				if _, err := e.throttle.admit(e.ctx, fmt.Sprint(round), fmt.Sprint("place", round)); err == nil {
+					admitted.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		n := admitted.Load()
+		counted, _, err := e.throttle.keys.Get(e.ctx, pairKey(fmt.Sprint(round), fmt.Sprint("place", round)))
+		e.no(err)
+		if n > freeByPair || counted != fmt.Sprint(n) {
+			t.Fatalf("round %d: %d were admitted, %s counted", round, n, counted)
+		}
+	}
+}
+
+func TestAGoodLoginFromANewPlaceDoesNotSlowTheNext(t *testing.T) {
+	e := newEnv(t)
+	e.add("bob")
+	for i := range freeByAccount - 1 {
+		e.is(e.login("bob", "bad", from(fmt.Sprintf("203.0.113.%d", i))), core.ErrBadCredentials)
+	}
+	for i := range 3 {
+		e.no(e.login("bob", "secret", from(fmt.Sprintf("198.51.100.%d", i))))
+	}
+}
+
 // TestNobodyLocksTheOwnerOut lets a crowd of addresses guess at an account. The owner's own place is not affected;
 // new places have to wait, and those of other accounts do not.
 func TestNobodyLocksTheOwnerOut(t *testing.T) {
@@ -174,6 +208,9 @@ func TestOneAddressAgainstManyAccounts(t *testing.T) {
 		if wait := core.RetryAfter(err); wait != ipWindow {
 			t.Errorf("wait %v", wait)
 		}
+		if n, _, _ := e.throttle.keys.Get(e.ctx, "parley:login:ip:192.0.2.1"); n != fmt.Sprint(failuresByIP) {
+			t.Errorf("%s failures are counted", n)
+		}
 		e.no(e.login("bob", "secret", from("192.0.2.2")))
 		time.Sleep(ipWindow)
 		e.no(e.login("bob", "secret", home()))
@@ -204,6 +241,9 @@ func TestAResetOpensANewPlace(t *testing.T) {
 func TestAttemptsThatWereNotJudgedDoNotCount(t *testing.T) {
 	inBubble(t, func(t *testing.T, e *env) {
 		e.add("bob")
+		for range freeByPair - 1 {
+			e.is(e.login("bob", "bad", home()), core.ErrBadCredentials)
+		}
 		release := make(chan struct{})
 		for range hashesAtATime {
 			go func() { _ = e.hashes.run(e.ctx, func() { <-release }) }()

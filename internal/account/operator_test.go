@@ -2,6 +2,9 @@ package account
 
 import (
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -96,7 +99,9 @@ func TestAdd(t *testing.T) {
 func TestSetPassword(t *testing.T) {
 	e := newEnv(t)
 	u := e.add("bob")
+	e.add("eve")
 	token := e.issue(e.actor("bob"), session)
+	e.issue(e.actor("eve"), session)
 	var revoked []int64
 	e.OnRevoke(func(id core.UserID, epoch int64) {
 		if id != u.ID {
@@ -111,6 +116,9 @@ func TestSetPassword(t *testing.T) {
 		t.Error(d)
 	}
 	e.is(e.auth(session, token), core.ErrNoToken)
+	if e.all(`SELECT sum(user_id) FROM token`) != 1002 {
+		t.Error("the void token is still stored, or another's is not")
+	}
 	e.is(e.login("bob", "secret", home()), core.ErrBadCredentials)
 	e.no(e.login("bob", "newer", home()))
 	if e.all(`SELECT count(*) FROM audit WHERE action = 'account.password' AND target = 'user 1001'`) != 1 {
@@ -189,5 +197,47 @@ func TestSetupIsGoneOnceAnAdminIsAdded(t *testing.T) {
 	e.is(err, core.ErrSetupDone)
 	if e.all(`SELECT count(*) FROM setting`) != 0 {
 		t.Error("the token is still there")
+	}
+}
+
+func TestSetupMakesOneAdmin(t *testing.T) {
+	e := newEnv(t)
+	token, err := e.SetupToken(e.ctx, e.operator())
+	e.no(err)
+	var wg sync.WaitGroup
+	var made atomic.Int32
+	for i := range 10 {
+		wg.Go(func() {
+			switch _, err := e.Setup(e.ctx, home(), token, fmt.Sprint("admin", i), "x"); {
+			case err == nil:
+				made.Add(1)
+			case !errors.Is(err, core.ErrSetupDone):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d admins were made", made.Load())
+	}
+}
+
+func TestOneAddressAtOnce(t *testing.T) {
+	e := newEnv(t)
+	var wg sync.WaitGroup
+	var made atomic.Int32
+	for i := range 20 {
+		wg.Go(func() {
+			switch _, err := e.Add(e.ctx, e.operator(), home(), NewUser{Name: fmt.Sprint("bob", i), Email: bob, Password: "x"}); {
+			case err == nil:
+				made.Add(1)
+			case !errors.Is(err, core.ErrEmailTaken):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 {
+		t.Errorf("%d accounts were made", made.Load())
 	}
 }

@@ -255,3 +255,30 @@ func TestRegistrationsAreThrottled(t *testing.T) {
 		e.no(register("more", "192.0.2.1"))
 	}, perHour(3))
 }
+
+func TestACodeMakesOneAccount(t *testing.T) {
+	e := newEnv(t)
+	code := e.codeFor(bob)
+	var wg sync.WaitGroup
+	results := make(chan error, 10)
+	for i := range cap(results) {
+		wg.Go(func() {
+			_, err := e.Register(e.ctx, home(), Registration{Name: fmt.Sprint("bob", i), Email: bob, Code: code, Password: plain("x")})
+			results <- err
+		})
+	}
+	wg.Wait()
+	close(results)
+	made := 0
+	for err := range results {
+		switch {
+		case err == nil:
+			made++
+		case !errors.Is(err, core.ErrCodeExpired) && !errors.Is(err, core.ErrEmailTaken):
+			t.Error(err)
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d accounts were made", made)
+	}
+}

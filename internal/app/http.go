@@ -3,6 +3,7 @@ package app
 import (
 	"io"
 	"net/http"
+	"net/http/pprof"
 	"strings"
 )
 
@@ -23,6 +24,16 @@ func (s *server) routes() http.Handler {
 		}
 		s.llfc.NotFound(w, r)
 	})
+	return mux
+}
+
+// inspection is everything on metrics.addr: the figures, and profiles of the running program.
+func (s *server) inspection() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.metrics.Handler())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
 }
 

@@ -110,7 +110,7 @@ func (s *server) listen(ctx context.Context) error {
 		{"llfc.addr", s.cfg.LLFC.Addr, s.socket(s.llfc)},
 		{"cs3.addr", s.cfg.CS3.Addr, s.socket(s.cs3)},
 		{"cs3.http_addr", s.cfg.CS3.HTTPAddr, s.http(s.cs3.Handler())},
-		{"metrics.addr", s.cfg.Metrics.Addr, s.http(s.metrics.Handler())},
+		{"metrics.addr", s.cfg.Metrics.Addr, s.http(s.inspection())},
 	} {
 		if l.addr == "" {
 			continue

@@ -15,6 +15,8 @@ type feed struct {
 	behind  int     // how many of them are behind
 	unheard bool    // something was queued that the peer has not confirmed
 	mark    mark
+	turn    core.ConversationID // the conversation fetched last: those behind take turns
+	before  uint64              // bytes written at the last inbound frame, where the kernel does not tell what is unacknowledged
 }
 
 // place is how far a session is in one conversation.
@@ -30,7 +32,6 @@ type place struct {
 type mark struct {
 	at     uint64 // of all bytes ever queued
 	places []core.Position
-	frames int // inbound frames since, where the kernel does not tell what is unacknowledged
 }
 
 // place returns a conversation's place; one that is new stands at after.
@@ -52,17 +53,24 @@ func (f *feed) fallBehind(p *place, seen core.Seq) {
 	p.seen = max(p.seen, seen)
 }
 
-// nextBehind returns a conversation to fetch from the store.
+// nextBehind returns a conversation to fetch from the store. They take turns, so that one which moves as fast as the
+// peer reads does not keep the others back.
 func (f *feed) nextBehind() (core.ConversationID, core.Seq, bool) {
 	if f.behind == 0 {
 		return 0, 0, false
 	}
+	var next *place
 	for i := range f.places {
-		if p := &f.places[i]; p.behind {
-			return p.conversation, p.sent, true
+		p := &f.places[i]
+		if p.behind && (next == nil || p.conversation > f.turn) {
+			next = p
+			if p.conversation > f.turn {
+				break
+			}
 		}
 	}
-	return 0, 0, false
+	f.turn = next.conversation
+	return next.conversation, next.sent, true
 }
 
 // stop forgets that anything is behind: the connection is ending.
@@ -208,20 +216,18 @@ func (s *Session) confirmable() []core.Position {
 	if !f.unheard && f.mark.places == nil {
 		return nil
 	}
-	f.mark.frames++
 	acked, known := s.acknowledged()
-	if known && acked >= s.queued || !known && s.outBytes == 0 && f.mark.places == nil {
+	if !known {
+		acked, f.before = f.before, s.written
+	}
+	if acked >= s.queued {
 		got := f.unconfirmed()
-		if known {
-			f.mark.places, f.unheard = nil, false
-			f.confirm(got)
-			return got
-		}
-		f.mark, f.unheard = mark{at: s.queued, places: got}, false
-		return nil
+		f.mark, f.unheard = mark{}, false
+		f.confirm(got)
+		return got
 	}
 	var got []core.Position
-	if f.mark.places != nil && (known && acked >= f.mark.at || !known && f.mark.frames >= 1 && s.written >= f.mark.at) {
+	if f.mark.places != nil && acked >= f.mark.at {
 		got = f.mark.places
 		f.confirm(got)
 		f.mark = mark{}

@@ -111,8 +111,14 @@ func (h *Hub) watch() {
 
 // remaining returns how many ticks a session may still stay.
 func remaining(s *Session, now int32) int32 {
+	s.mu.Lock()
+	user, heldBack := s.actor.User(), s.room != nil
+	s.mu.Unlock()
+	if heldBack { // nobody reads what the peer says; the writer watches whether it is there
+		s.heard.Store(now)
+	}
 	left := s.heard.Load() + ticks(s.profile.Silence) - now
-	if s.Actor().User() == 0 {
+	if user == 0 {
 		left = min(left, s.opened+ticks(s.profile.LoginWithin)-now)
 	}
 	return left
@@ -168,7 +174,7 @@ func (h *Hub) link(s *Session, actor core.Actor, rivalry Rivalry) (old *Session,
 		return nil, core.ErrNoToken
 	}
 	old = sh.find(actor.User(), s.profile)
-	if old != nil && rivalry == OlderWins {
+	if old != nil && rivalry == OlderWins && !old.Closing() {
 		return nil, core.ErrAlreadyOnline
 	}
 	s.mu.Lock()

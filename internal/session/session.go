@@ -15,6 +15,8 @@ import (
 const (
 	// WriteTimeout is how long a peer may take nothing before it is cut.
 	WriteTimeout = 30 * time.Second
+	// writeCheck is how often a write that waits looks whether the peer has taken something.
+	writeCheck = 5 * time.Second
 	// drainTimeout is how long a connection that is being closed may take for what is queued.
 	drainTimeout = 5 * time.Second
 	// lingerTimeout is how long a peer has to close its side after ours is closed; what it still sends is thrown away.
@@ -140,6 +142,7 @@ func (s *Session) Ready() bool {
 		room := s.room
 		s.mu.Unlock()
 		<-room
+		s.heard.Store(s.profile.hub.wheel.now.Load())
 	}
 }
 
@@ -201,11 +204,11 @@ func (s *Session) Closing() bool {
 // End is the reader's last call. A clean end of the stream (eof) confirms what the peer's TCP has taken.
 func (s *Session) End(eof bool) {
 	h := s.profile.hub
-	h.unregister(s)
 	if eof {
 		s.confirmAll()
 	}
 	reason := s.leave(!eof)
+	h.unregister(s) // after leave: a login that is still under way finds the session closing, or is undone here
 	s.profile.connections.Dec()
 	h.metrics.Closed.WithLabelValues(string(s.profile.Gateway), string(reason)).Inc()
 	h.leftMu.Lock()
@@ -214,12 +217,13 @@ func (s *Session) End(eof bool) {
 	h.left.Broadcast()
 }
 
-// leave ends the reader's part: if the writer is through as well, the socket is closed.
+// leave ends the reader's part: if the writer is through as well, the socket is closed. What a closing connection has
+// still to write leaves even if its reader does not wait for that.
 func (s *Session) leave(abort bool) Reason {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reading = false
-	s.close(Ended, abort)
+	s.close(Ended, abort && s.phase != closing)
 	if !s.writing {
 		_ = s.conn.Close()
 	}
@@ -254,6 +258,15 @@ func (s *Session) Probe(b []byte, within time.Duration) bool {
 func (s *Session) write() {
 	buf := bufferPool.Get().(*[writeChunk]byte)
 	defer bufferPool.Put(buf)
+	rested := false
+	defer func() {
+		if !rested { // a codec panics: the connection must not stay without a writer
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.close(Failed, true)
+			s.rest()
+		}
+	}()
 	for {
 		s.mu.Lock()
 		frames := s.out
@@ -269,6 +282,7 @@ func (s *Session) write() {
 				continue
 			}
 			s.rest()
+			rested = true
 			s.mu.Unlock()
 			return
 		}
@@ -344,10 +358,10 @@ func (s *Session) writeFrames(frames []Frame, viewer core.UserID, buf []byte) er
 
 // flush writes b. A peer that takes something within each WriteTimeout is slow, not stuck.
 func (s *Session) flush(b []byte) error {
-	for len(b) > 0 {
+	for taken := time.Now(); len(b) > 0; {
 		s.mu.Lock()
 		if s.phase != closing {
-			_ = s.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
+			_ = s.conn.SetWriteDeadline(time.Now().Add(writeCheck))
 		}
 		s.mu.Unlock()
 		n, err := s.conn.Write(b)
@@ -357,7 +371,10 @@ func (s *Session) flush(b []byte) error {
 		s.notifyRoom()
 		s.mu.Unlock()
 		b = b[n:]
-		if err != nil && (n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.Closing()) {
+		if n > 0 {
+			taken = time.Now()
+		}
+		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || s.Closing() || time.Since(taken) >= WriteTimeout) {
 			return err
 		}
 	}

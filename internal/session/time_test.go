@@ -66,6 +66,8 @@ func TestSilenceEndsAConnectionAfterItsLimitNotBefore(t *testing.T) {
 				stranger, c := pipe(w, g), pipe(w, g)
 				login(t, c, ann)
 				between(t, "a connection without login ended", ends(t, stranger), 5*time.Second, 6*time.Second)
+				c.Must(t, "ping x")
+				c.Expect(t, "pong x")
 				for range 5 {
 					time.Sleep(19999 * time.Millisecond)
 					c.Must(t, "ping x")

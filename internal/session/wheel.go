@@ -21,7 +21,8 @@ type wheel struct {
 	count int
 }
 
-func ticks(d time.Duration) int32 { return int32((d + tick - 1) / tick) }
+// ticks returns after how many ticks d has surely passed: the current one may be almost over.
+func ticks(d time.Duration) int32 { return int32((d+tick-1)/tick) + 1 }
 
 // add hangs a session so that it is looked at after the given number of ticks.
 func (w *wheel) add(s *Session, after int32) {

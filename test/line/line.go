@@ -63,6 +63,8 @@ type Gateway struct {
 	Login   func(token string) (core.Actor, error)
 	// AfterRegister, if set, runs between a login's registration and its answer.
 	AfterRegister func()
+	// SendBuffer, if set, is the size of the kernel's buffer for what is sent.
+	SendBuffer int
 }
 
 // Serve reads a connection until it ends.

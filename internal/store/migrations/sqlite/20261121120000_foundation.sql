@@ -23,6 +23,8 @@ CREATE TABLE "user" (
     created_at       INTEGER NOT NULL
 );
 
+CREATE INDEX user_email_unverified ON "user" (lower(email)) WHERE email_key IS NULL AND email <> '';
+
 CREATE TABLE user_id (id INTEGER NOT NULL);
 INSERT INTO user_id (id) VALUES (1000);
 

@@ -1,0 +1,96 @@
+package llfc
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"parley/internal/account"
+	"parley/internal/chat"
+	"parley/internal/contact"
+	"parley/internal/core"
+	"parley/internal/obs"
+	"parley/internal/session"
+)
+
+// Name is the gateway's name in the core.
+const Name core.Gateway = "llfc"
+
+const (
+	defaultSilence     = 20 * time.Second
+	defaultLoginWithin = 60 * time.Second
+	longestPause       = time.Second // between attempts to accept while the system has no resources for it
+)
+
+// tokens is what /user_login hands out: docs/protocols/llfc.md#token.
+var tokens = account.TokenKind{Name: string(Name), TTL: 30 * 24 * time.Hour, Sliding: 24 * time.Hour, Single: true}
+
+// Config is what the gateway works with.
+type Config struct {
+	Accounts   *account.Service
+	Contacts   *contact.Service
+	Chat       *chat.Service
+	Hub        *session.Hub
+	Log        *slog.Logger
+	Goroutines *obs.Goroutines
+	Metrics    *obs.Metrics
+
+	PublicAddr  string        // host:port under which clients reach the listener; "" for what they asked the gate for
+	Rooms       bool          // rooms are shown as contacts
+	Silence     time.Duration // how long a connection may say nothing, default 20 s
+	LoginWithin time.Duration // how long a connection may stay without a login, default 60 s
+}
+
+// Gateway serves both halves of the protocol.
+type Gateway struct {
+	cfg      Config
+	profile  session.Profile
+	framesIn prometheus.Counter
+	port     atomic.Pointer[string] // of the listener, once there is one
+}
+
+// New returns a gateway. It listens to nothing by itself: see Routes and Serve.
+func New(cfg Config) *Gateway {
+	if cfg.Silence == 0 {
+		cfg.Silence = defaultSilence
+	}
+	if cfg.LoginWithin == 0 {
+		cfg.LoginWithin = defaultLoginWithin
+	}
+	g := &Gateway{cfg: cfg, framesIn: cfg.Metrics.FramesIn.WithLabelValues(string(Name))}
+	g.profile = session.Profile{
+		Gateway: Name, Codec: codec{rooms: cfg.Rooms}, Silence: cfg.Silence, LoginWithin: cfg.LoginWithin,
+		CatchUp: true, Farewell: farewell,
+	}
+	cfg.Hub.Use(&g.profile)
+	return g
+}
+
+// Serve accepts connections until the listener is closed, and returns the listener's error then.
+func (g *Gateway) Serve(ln net.Listener) error {
+	if a, ok := ln.Addr().(*net.TCPAddr); ok {
+		port := strconv.Itoa(a.Port)
+		g.port.Store(&port)
+	}
+	var pause time.Duration
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return err
+		case err != nil:
+			// Out of file descriptors, most likely: those who leave make room.
+			pause = min(max(2*pause, 5*time.Millisecond), longestPause)
+			g.cfg.Log.Warn("a connection could not be accepted", "gateway", Name, "err", err, "pause", pause)
+			time.Sleep(pause)
+		default:
+			pause = 0
+			g.open(nc)
+		}
+	}
+}

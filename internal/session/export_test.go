@@ -1,0 +1,4 @@
+package session
+
+// PutViewer is tested from outside.
+var PutViewer = putViewer
