@@ -44,6 +44,7 @@ type member struct {
 type memory struct {
 	rss         int64
 	heap, stack float64
+	free        float64 // of Go's heap: unused, and not yet returned to the system
 	goroutines  float64
 }
 
@@ -53,6 +54,7 @@ func (s *server) memory(ctx context.Context) (m memory, err error) {
 	}
 	g, err := s.scrape(ctx)
 	m.heap, m.stack = g["go_memstats_heap_inuse_bytes"], g["go_memstats_stack_inuse_bytes"]
+	m.free = g["go_memstats_heap_idle_bytes"] - g["go_memstats_heap_released_bytes"]
 	m.goroutines = g["go_goroutines"]
 	return m, err
 }
@@ -96,6 +98,7 @@ func (c *idleCmd) Run(ctx context.Context, o *options, rep *report) error {
 		r.took(&cr.trip)
 		r.figure("Go heap B/session", (after.heap-before.heap)/n)
 		r.figure("Go stack B/session", (after.stack-before.stack)/n)
+		r.figure("Go free B/session", (after.free-before.free)/n)
 		r.figure("goroutines/session", (after.goroutines-before.goroutines)/n)
 		r.figure("logins/s while they came", n/ramp.Seconds())
 		rep.add(r)

@@ -54,10 +54,14 @@ func (s *server) ways(host string) []front.Way {
 // welcome tells whoever started the server where clients connect and, until there is an administrator, where to make one.
 func (s *server) welcome(ctx context.Context, out io.Writer) error {
 	fmt.Fprintln(out, "\nParley is running. Clients connect here:")
+	said := map[string]bool{}
 	for _, host := range append([]string{"localhost"}, lanAddress()...) {
 		for _, way := range s.ways(host) {
 			for _, a := range way.Address {
-				fmt.Fprintf(out, "  %-5s %s\n", way.Name, a)
+				if line := fmt.Sprintf("  %-5s %s\n", way.Name, a); !said[line] {
+					said[line] = true
+					fmt.Fprint(out, line)
+				}
 			}
 		}
 	}

@@ -244,7 +244,7 @@ func TestCommitReachesTheDisk(t *testing.T) {
 	}
 	trace := filepath.Join(t.TempDir(), "trace")
 	s := program.Start(t, t.TempDir(), []string{
-		strace, "-f", "-ttt", "-y", "-s", "65", "-e", "trace=fsync,fdatasync,write,read", "-o", trace,
+		strace, "-f", "-ttt", "-y", "-s", "200", "-e", "trace=fsync,fdatasync,write,read", "-o", trace,
 	})
 	s.AddUser("ann")
 	c, _, err := client.Login(s.HTTP, "ann", "secret")
@@ -284,7 +284,7 @@ func acknowledgedAfterSync(t *testing.T, trace string) bool {
 		}
 		thread, call := m[1], m[4]
 		switch {
-		case strings.Contains(line, `does this rea`) && call == "read":
+		case strings.Contains(line, `does this reach`) && call == "read":
 			asked, synced = true, false
 		case strings.Contains(call, "sync") && asked:
 			if strings.Contains(line, "parley.db-wal") {

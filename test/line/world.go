@@ -36,6 +36,7 @@ type World struct {
 	Metrics    *obs.Metrics
 	stopped    bool
 	hubStopped bool
+	drained    bool
 }
 
 // Options is what a test may have otherwise.
@@ -83,13 +84,21 @@ func (w *World) Stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	w.Hub.Quiesce()
-	w.Chat.Drain(ctx)
+	if !w.drained {
+		w.Chat.Drain(ctx)
+	}
 	if !w.hubStopped {
 		w.Hub.Stop(ctx)
 	}
 	w.Chat.Close()
 	w.Check(w.Goroutines.Wait(ctx))
 	w.Check(w.DB.Close())
+}
+
+// Drain drains the chat service alone.
+func (w *World) Drain(ctx context.Context) {
+	w.drained = true
+	w.Chat.Drain(ctx)
 }
 
 // StopHub stops the hub alone, which cuts at the end of ctx who has not gone.

@@ -38,7 +38,7 @@ func (g *Gateway) serveAvatar(w http.ResponseWriter, r *http.Request) {
 
 // openAvatar opens a picture below AvatarDir, nil if there is none. The root keeps links and names from leading out.
 func (g *Gateway) openAvatar(user, file string) (io.ReadSeekCloser, time.Time) {
-	if !validAvatar(file) || strings.ContainsAny(user, `/\`) || !filepath.IsLocal(user) {
+	if !validAvatar(file) || strings.ContainsAny(user, `/\`) || user == "." || !filepath.IsLocal(user) {
 		return nil, time.Time{}
 	}
 	root, err := os.OpenRoot(g.AvatarDir)

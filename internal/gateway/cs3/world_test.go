@@ -175,9 +175,17 @@ func newClient(t testing.TB, conn net.Conn) *client {
 
 func (w *world) dial() *client {
 	w.t.Helper()
+	return w.dialIn(w.t)
+}
+
+// dialIn is for a test within the world's.
+func (w *world) dialIn(t testing.TB) *client {
+	t.Helper()
 	conn, err := net.Dial("tcp", w.addr)
-	w.must(err)
-	return newClient(w.t, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, conn)
 }
 
 // online makes a client that is logged in. The account exists.

@@ -105,7 +105,7 @@ func (g *Gateway) setup(w http.ResponseWriter, r *http.Request) {
 // problem returns the status and the text's key for an error of the set-up.
 func problem(err error) (int, string) {
 	switch {
-	case errors.Is(err, core.ErrSetupDone):
+	case errors.Is(err, core.ErrSetupDone), errors.Is(err, core.ErrWrongToken):
 		return http.StatusForbidden, "used"
 	case errors.Is(err, core.ErrNameTaken):
 		return http.StatusConflict, "taken"

@@ -72,13 +72,14 @@ func (c *conn) text(answer uint16, body []byte) {
 		c.session.Send(refusal(answer, c.code(answer, err)))
 		return
 	}
-	c.posts.begin(len(body))
+	size := len(body)
+	c.posts.begin(size)
 	err := c.post(&in, func(_ []core.Message, err error) {
 		c.session.Send(in.acknowledgement(c.code(answer, err)))
-		c.posts.end(len(body))
+		c.posts.end(size)
 	})
 	if err != nil {
-		c.posts.end(len(body))
+		c.posts.end(size)
 		c.posts.wait()
 		c.session.Send(in.acknowledgement(c.code(answer, err)))
 	}

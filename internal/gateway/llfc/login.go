@@ -14,13 +14,14 @@ const maxRequestBytes = frame.MaxBody / 2
 
 // login makes the connection a user's: docs/protocols/llfc.md#login.
 func (c *conn) login(answer uint16, body []byte) {
-	user, err := c.authenticate(body)
+	ctx := context.Background()
+	user, rooms, err := c.authenticate(ctx, body)
 	if err != nil {
 		c.session.Send(refusal(answer, c.code(answer, err)))
 		return
 	}
-	// The events of the user's wait from here on, so that nothing is missed between the lists and them.
-	if err := c.begin(user); err != nil {
+	// The user's events wait from here on, so that none is missed between the lists and them.
+	if err := c.begin(ctx, user, rooms); err != nil {
 		c.session.Send(refusal(answer, c.code(answer, err)))
 		c.session.Close(session.Failed)
 		return
@@ -28,43 +29,38 @@ func (c *conn) login(answer uint16, body []byte) {
 	c.fresh = true
 }
 
-// authenticate finds out who it is and makes the session theirs.
-func (c *conn) authenticate(body []byte) (user core.User, err error) {
-	ctx := context.Background()
+// authenticate finds out who it is, and makes the session theirs.
+func (c *conn) authenticate(ctx context.Context, body []byte) (user core.User, rooms []core.Conversation, err error) {
 	var in loginRequest
 	if err := decode(body, &in); err != nil {
-		return user, err
+		return user, nil, err
 	}
 	if c.session.Actor().Known() {
-		return user, core.ErrForbidden
+		return user, nil, core.ErrForbidden
 	}
 	user, actor, err := c.gw.cfg.Accounts.AuthenticateUser(ctx, tokens, in.UID, in.Token)
 	if err != nil {
-		return user, err
+		return user, nil, err
 	}
-	rooms, err := c.gw.rooms(ctx, actor)
-	if err != nil {
-		return user, err
+	if c.gw.cfg.Rooms {
+		if rooms, err = c.gw.cfg.Chat.Rooms(ctx, actor); err != nil {
+			return user, nil, err
+		}
 	}
 	ids := make([]core.ConversationID, len(rooms))
 	for i := range rooms {
 		ids[i] = rooms[i].ID
 	}
-	return user, c.gw.cfg.Hub.Register(c.session, actor, session.NewerWins, ids)
+	return user, rooms, c.gw.cfg.Hub.Register(c.session, actor, session.NewerWins, ids)
 }
 
 // begin answers a login.
-func (c *conn) begin(user core.User) error {
-	ctx, actor := context.Background(), c.session.Actor()
-	requests, err := c.gw.cfg.Contacts.Requests(ctx, actor)
+func (c *conn) begin(ctx context.Context, user core.User, rooms []core.Conversation) error {
+	requests, err := c.gw.cfg.Contacts.Requests(ctx, c.session.Actor())
 	if err != nil {
 		return err
 	}
-	friends, err := c.gw.cfg.Contacts.Friends(ctx, actor)
-	if err != nil {
-		return err
-	}
-	rooms, err := c.gw.rooms(ctx, actor)
+	friends, err := c.gw.cfg.Contacts.Friends(ctx, c.session.Actor())
 	if err != nil {
 		return err
 	}
@@ -75,14 +71,6 @@ func (c *conn) begin(user core.User) error {
 		return fmt.Errorf("start the session: %w", err)
 	}
 	return nil
-}
-
-// rooms returns the rooms that are shown to the actor.
-func (g *Gateway) rooms(ctx context.Context, actor core.Actor) ([]core.Conversation, error) {
-	if !g.cfg.Rooms {
-		return nil, nil
-	}
-	return g.cfg.Chat.Rooms(ctx, actor)
 }
 
 // roomContact is a room as these clients see it: docs/protocols/llfc.md#rooms.

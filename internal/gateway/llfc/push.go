@@ -2,7 +2,6 @@ package llfc
 
 import (
 	"strconv"
-	"unicode/utf8"
 
 	"parley/internal/core"
 	"parley/internal/session"
@@ -101,7 +100,10 @@ func appendAccepted(b []byte, by core.User, to core.UserID) []byte {
 // encodePosted encodes messages as 1019: docs/protocols/llfc.md#text.
 func encodePosted(ev core.MessagesPosted) []session.Frame {
 	p := pusher{ev: ev}
-	for i, m := range ev.Messages {
+	for _, m := range ev.Messages {
+		p.expect += len(m.ClientID) + len(m.Text) + 48
+	}
+	for _, m := range ev.Messages {
 		id, text := clip(m.ClientID, maxMsgID), m.Text
 		if id == "" {
 			id = madeUpID(ev.Conversation.ID, m.Seq)
@@ -109,11 +111,8 @@ func encodePosted(ev core.MessagesPosted) []session.Frame {
 		if ev.Conversation.Kind == core.Room {
 			text = m.Author.Name + ": " + text
 		}
-		p.expect = 0
-		for _, m := range ev.Messages[i:] {
-			p.expect += len(m.ClientID) + len(m.Text) + 48
-		}
 		p.add(id, text)
+		p.expect -= len(m.ClientID) + len(m.Text) + 48
 	}
 	p.close()
 	return p.frames
@@ -127,7 +126,7 @@ func madeUpID(c core.ConversationID, seq core.Seq) string {
 // pusher packs messages into as few frames as hold them.
 type pusher struct {
 	ev       core.MessagesPosted
-	expect   int // bytes to come
+	expect   int // about how many bytes are still to come
 	frames   []session.Frame
 	b        []byte // the frame being filled
 	viewerAt int
@@ -144,7 +143,8 @@ func (p *pusher) add(id, text string) {
 		p.add(id, text)
 		return
 	}
-	half := len(clip(text, max(len(text)/2, utf8.UTFMax)))
+	// Alone it can only be a text of many bytes: an id is short.
+	half := len(clip(text, len(text)/2))
 	p.add(id, text[:half])
 	p.add(id, text[half:])
 }

@@ -169,19 +169,22 @@ func offlineNotice(user core.UserID) []byte {
 }
 
 // acknowledgement answers a text and repeats what it was about. Where a frame has no room for all of that, the contents
-// are left out: their ids stay.
+// are left out: their ids stay, unless they alone are too much.
 func (in *textRequest) acknowledgement(code int) []byte {
 	b := frame.Begin(make([]byte, 0, len(in.TextArray)+96), msgTextAnswer)
 	b = appendInt(b, `{"error":`, code)
 	b = appendInt(b, `,"fromuid":`, in.FromUID)
 	b = appendInt(b, `,"touid":`, in.ToUID)
 	b = append(b, `,"text_array":`...)
-	if len(in.TextArray) == 0 || in.TextArray.Kind() != '[' {
-		b = append(b, "[]"...)
-	} else if len(b)+len(in.TextArray)+1 <= frame.HeaderSize+frame.MaxBody {
+	at, limit := len(b), frame.HeaderSize+frame.MaxBody-len(`}`)
+	if in.TextArray.Kind() == '[' {
 		b = append(b, in.TextArray...)
-	} else {
-		b = in.appendIDs(b)
+		if len(b) > limit {
+			b = in.appendIDs(b[:at])
+		}
+	}
+	if len(b) == at || len(b) > limit {
+		b = append(b[:at], "[]"...)
 	}
 	return frame.End(append(b, '}'), 0)
 }
@@ -238,8 +241,10 @@ func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
+	for i := n; i > max(0, n-utf8.UTFMax); i-- {
+		if utf8.RuneStart(s[i]) {
+			return s[:i]
+		}
 	}
 	return s[:n]
 }
