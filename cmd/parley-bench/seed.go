@@ -77,19 +77,29 @@ func seedAccount(ctx context.Context, db *store.DB, first int64, a account, frie
 		query string
 		args  []any
 	}{
-		{`INSERT INTO "user" (uid, name, name_key, password, password_as_sent, nick, icon, created_at)
+		{
+			`INSERT INTO "user" (uid, name, name_key, password, password_as_sent, nick, icon, created_at)
 			SELECT ?, ?, ?, password, password_as_sent, ?, icon, ? FROM "user" WHERE uid = ? ON CONFLICT (uid) DO NOTHING`,
-			[]any{a.uid, name, name, name, at, first}},
-		{`INSERT INTO token (kind, user_id, hash, epoch, created_at, used_at, expires_at)
+			[]any{a.uid, name, name, name, at, first},
+		},
+		{
+			`INSERT INTO token (kind, user_id, hash, epoch, created_at, used_at, expires_at)
 			SELECT ?, uid, ?, epoch, ?, ?, ? FROM "user" WHERE uid = ?`,
-			[]any{gateway, hash[:], at, at, at + tokenLife.Milliseconds(), a.uid}},
-		{`INSERT INTO member (user_id, conversation_id, joined_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
-			[]any{a.uid, int64(core.Lobby), at}},
+			[]any{gateway, hash[:], at, at, at + tokenLife.Milliseconds(), a.uid},
+		},
+		{
+			`INSERT INTO member (user_id, conversation_id, joined_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			[]any{a.uid, int64(core.Lobby), at},
+		},
 		{`INSERT INTO gateway_use (user_id, gateway, since) VALUES (?, ?, ?)`, []any{a.uid, gateway, at}},
-		{`INSERT INTO cursor (user_id, gateway, conversation_id, seq) VALUES (?, ?, ?, 0)`,
-			[]any{a.uid, gateway, int64(core.Lobby)}},
-		{`INSERT INTO friend (self_id, friend_id, created_at) SELECT ?, ?, ? WHERE ? <> ?`,
-			[]any{a.uid, friend, at, a.uid, friend}},
+		{
+			`INSERT INTO cursor (user_id, gateway, conversation_id, seq) VALUES (?, ?, ?, 0)`,
+			[]any{a.uid, gateway, int64(core.Lobby)},
+		},
+		{
+			`INSERT INTO friend (self_id, friend_id, created_at) SELECT ?, ?, ? WHERE ? <> ?`,
+			[]any{a.uid, friend, at, a.uid, friend},
+		},
 	} {
 		if _, err := db.Exec(ctx, s.query, s.args...); err != nil {
 			return err

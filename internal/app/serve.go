@@ -79,6 +79,7 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 		}
 	})
 	s.goroutines.Go("sweeper", func() { s.sweep(background) })
+	s.goroutines.Go("tidier", func() { tidy(background) })
 	for _, l := range s.listeners {
 		s.goroutines.Go(l.key, func() {
 			if err := l.serve(l.ln); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {

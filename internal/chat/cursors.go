@@ -27,9 +27,9 @@ type cursors struct {
 	quit chan struct{}
 	done chan struct{}
 
-	mu       sync.Mutex // guards both maps
-	fresh    map[cursor]core.Seq
-	flushing map[cursor]core.Seq // being stored
+	mu      sync.Mutex // guards both maps
+	fresh   map[cursor]core.Seq
+	flushed map[cursor]core.Seq // being stored, or stored after the last tick: who read the database before that needs it
 }
 
 type cursor struct {
@@ -78,14 +78,13 @@ func (s *Service) Confirm(user core.UserID, gateway core.Gateway, got []core.Pos
 
 func (c *cursors) flush() {
 	c.mu.Lock()
-	if len(c.fresh) == 0 {
-		c.mu.Unlock()
+	c.flushed, c.fresh = c.fresh, map[cursor]core.Seq{}
+	c.mu.Unlock()
+	if len(c.flushed) == 0 {
 		return
 	}
-	c.flushing, c.fresh = c.fresh, map[cursor]core.Seq{}
-	c.mu.Unlock()
 	err := c.s.db.Update(context.Background(), func(ctx context.Context) error {
-		for k, seq := range c.flushing {
+		for k, seq := range c.flushed {
 			if _, err := c.s.db.Exec(ctx, `INSERT INTO cursor (user_id, gateway, conversation_id, seq) VALUES (?, ?, ?, ?)
 				ON CONFLICT (user_id, gateway, conversation_id) DO UPDATE SET seq = max(seq, excluded.seq)`,
 				int64(k.user), string(k.gateway), int64(k.conversation), int64(seq)); err != nil {
@@ -94,22 +93,22 @@ func (c *cursors) flush() {
 		}
 		return nil
 	})
+	if err == nil {
+		return
+	}
+	c.s.cfg.Log.Error("cursors could not be stored", "cursors", len(c.flushed), "err", err)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err != nil {
-		c.s.cfg.Log.Error("cursors could not be stored", "cursors", len(c.flushing), "err", err)
-		for k, seq := range c.flushing {
-			c.fresh[k] = max(c.fresh[k], seq)
-		}
+	for k, seq := range c.flushed {
+		c.fresh[k] = max(c.fresh[k], seq)
 	}
-	c.flushing = nil
 }
 
 // confirmed returns what is confirmed but perhaps not stored yet.
 func (c *cursors) confirmed(k cursor) core.Seq {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return max(c.fresh[k], c.flushing[k])
+	return max(c.fresh[k], c.flushed[k])
 }
 
 // Behind returns, for each conversation with messages that the user's clients of a gateway have not got, the position
@@ -118,32 +117,44 @@ func (s *Service) Behind(ctx context.Context, user core.UserID, gateway core.Gat
 	if err := s.pinStart(ctx, user, gateway); err != nil {
 		return nil, err
 	}
+	positions, heads, err := s.unconfirmed(ctx, user, gateway)
+	if err != nil {
+		return nil, err
+	}
+	behind := positions[:0]
+	for i, p := range positions {
+		p.Seq = max(p.Seq, s.cursors.confirmed(cursor{user, gateway, p.Conversation}))
+		if p.Conversation == core.Lobby {
+			if p.Seq, err = s.lobbyStart(ctx, p.Seq, heads[i]); err != nil {
+				return nil, err
+			}
+		}
+		if p.Seq < heads[i] {
+			behind = append(behind, p)
+		}
+	}
+	return behind, nil
+}
+
+// unconfirmed returns where the stored cursors are not at the head, and the heads.
+func (s *Service) unconfirmed(ctx context.Context, user core.UserID, gateway core.Gateway) (at []core.Position, heads []core.Seq, err error) {
 	rows, err := s.db.Query(ctx, `SELECT c.id, c.last_seq, COALESCE(k.seq, m.joined_seq)
 		FROM member m JOIN conversation c ON c.id = m.conversation_id
 		LEFT JOIN cursor k ON k.user_id = m.user_id AND k.gateway = ? AND k.conversation_id = c.id
 		WHERE m.user_id = ? AND c.last_seq > COALESCE(k.seq, m.joined_seq)`, string(gateway), int64(user))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	var behind []core.Position
 	for rows.Next() {
 		var p core.Position
-		var last core.Seq
-		if err := rows.Scan(&p.Conversation, &last, &p.Seq); err != nil {
-			return nil, err
+		var head core.Seq
+		if err := rows.Scan(&p.Conversation, &head, &p.Seq); err != nil {
+			return nil, nil, err
 		}
-		p.Seq = max(p.Seq, s.cursors.confirmed(cursor{user, gateway, p.Conversation}))
-		if p.Conversation == core.Lobby {
-			if p.Seq, err = s.lobbyStart(ctx, p.Seq, last); err != nil {
-				return nil, err
-			}
-		}
-		if p.Seq < last {
-			behind = append(behind, p)
-		}
+		at, heads = append(at, p), append(heads, head)
 	}
-	return behind, rows.Err()
+	return at, heads, rows.Err()
 }
 
 // pinStart stores where a gateway's clients start, once.
@@ -154,9 +165,9 @@ func (s *Service) pinStart(ctx context.Context, user core.UserID, gateway core.G
 		return err
 	}
 	return s.db.Update(ctx, func(ctx context.Context) error {
-		_, err := s.db.Exec(ctx, `INSERT INTO gateway_use (user_id, gateway, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+		first, err := s.db.Exec(ctx, `INSERT INTO gateway_use (user_id, gateway, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
 			int64(user), string(gateway), time.Now().UnixMilli())
-		if err != nil {
+		if err != nil || first == 0 {
 			return err
 		}
 		_, err = s.db.Exec(ctx, `INSERT INTO cursor (user_id, gateway, conversation_id, seq)

@@ -130,6 +130,7 @@ func check(p *Post) error {
 	}
 	for i := range p.Drafts {
 		d := &p.Drafts[i]
+		d.Text, d.ClientID = clean(d.Text), clean(d.ClientID) // which may make them longer
 		switch {
 		case d.Text == "":
 			return core.ErrEmptyMessage
@@ -138,7 +139,6 @@ func check(p *Post) error {
 		case len(d.ClientID) > maxClientID:
 			return core.ErrInvalid
 		}
-		d.Text, d.ClientID = clean(d.Text), clean(d.ClientID)
 	}
 	return nil
 }

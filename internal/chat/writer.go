@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/internal/core"
+	"parley/internal/obs"
 )
 
 const (
@@ -27,8 +28,9 @@ type writer struct {
 	kick  chan struct{} // there may be something to commit
 	quit  chan struct{}
 
-	mu      sync.Mutex // guards pending
+	mu      sync.Mutex // guards both
 	pending []*entry
+	stopped bool // nothing is taken any more
 }
 
 // entry is a post on its way.
@@ -66,8 +68,12 @@ func (w *writer) add(ctx context.Context, e *entry) error {
 		return ctx.Err()
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		<-w.slots
+		return core.ErrStopping
+	}
 	w.pending = append(w.pending, e)
-	w.mu.Unlock()
 	w.wake()
 	return nil
 }
@@ -85,6 +91,7 @@ func (w *writer) run() {
 		select {
 		case <-w.kick:
 		case <-w.quit:
+			w.abandon()
 			return
 		}
 		w.mu.Lock()
@@ -94,6 +101,15 @@ func (w *writer) run() {
 			w.submit()
 		}
 	}
+}
+
+// abandon fails what is still pending when the time for the stop has run out.
+func (w *writer) abandon() {
+	w.mu.Lock()
+	left := w.pending
+	w.pending, w.stopped = nil, true
+	w.mu.Unlock()
+	w.finish(left, core.ErrStopping)
 }
 
 // submit hands the store a unit that takes its batch when it begins, and returns then.
@@ -248,33 +264,42 @@ func retryKey(e *entry, m *core.Message) int64 {
 
 // finish runs after the commit, in commit order: first the world hears of a post, then its author.
 func (w *writer) finish(batch []*entry, err error) {
-	if err != nil && len(batch) > 1 && !errors.Is(err, core.ErrStopping) {
-		w.again(batch)
+	if err != nil && len(batch) > 1 && !errors.Is(err, core.ErrStopping) && w.again(batch) {
 		return
 	}
 	for _, e := range batch {
-		if err == nil {
-			err := e.err
-			if len(e.fresh) > 0 && err == nil {
-				w.publish(e)
-			}
-			e.done(e.messages, err)
-		} else {
-			e.done(nil, err)
-		}
-		<-w.slots
+		w.settle(e, err)
 	}
 }
 
+// settle publishes a post and tells its author. A panic in either must not cost the others theirs.
+func (w *writer) settle(e *entry, err error) {
+	defer func() { <-w.slots }()
+	defer obs.Recover(w.s.cfg.Log, "result of a post")
+	if err != nil {
+		e.done(nil, err)
+		return
+	}
+	if len(e.fresh) > 0 && e.err == nil {
+		w.publish(e)
+	}
+	e.done(e.messages, e.err)
+}
+
 // again puts a batch that failed back in front, each post to be tried alone: one bad post must not fail its neighbours.
-func (w *writer) again(batch []*entry) {
+// It reports whether there is still somebody to try.
+func (w *writer) again(batch []*entry) bool {
 	for _, e := range batch {
 		e.alone = true
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return false
+	}
 	w.pending = append(batch, w.pending...)
-	w.mu.Unlock()
 	w.wake()
+	return true
 }
 
 func (w *writer) publish(e *entry) {
@@ -286,7 +311,7 @@ func (w *writer) publish(e *entry) {
 	w.s.cfg.Publish(core.MessagesPosted{Conversation: c, Messages: e.fresh, Members: e.members})
 }
 
-// stop waits until nothing is pending, or the context ends.
+// stop waits until nothing is pending, or the context ends; then what is pending fails.
 func (w *writer) stop(ctx context.Context) {
 	defer close(w.quit)
 	for range maxPending {

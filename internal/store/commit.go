@@ -14,6 +14,9 @@ import (
 // maxUnits is how many units of work share one commit at most.
 const maxUnits = 512
 
+// errAlone says that the only unit of a transaction failed, and with it the transaction.
+var errAlone = errors.New("the only unit of work failed")
+
 // unit is one unit of work and what follows it.
 type unit struct {
 	ctx   context.Context
@@ -87,7 +90,7 @@ func (db *DB) committer() {
 			}
 		}
 		start := time.Now()
-		if err := db.runBatch(batch); err != nil {
+		if err := db.runBatch(batch); err != nil && !errors.Is(err, errAlone) {
 			db.cfg.Log.Error("commit failed", "units", len(batch), "err", err)
 			for _, u := range batch {
 				u.err = errors.Join(u.err, err)
@@ -137,7 +140,16 @@ func (db *DB) runBatch(batch []*unit) error {
 	return err
 }
 
+// runUnits runs each unit in a savepoint. One that has the transaction for itself needs none, and saves SQLite the copy
+// of every page that it would change.
 func (db *DB) runUnits(ctx context.Context, batch []*unit) error {
+	if len(batch) == 1 {
+		u := batch[0]
+		if u.err = db.runUnit(u); u.err != nil {
+			return errAlone
+		}
+		return nil
+	}
 	for _, u := range batch {
 		if _, err := db.Exec(ctx, "SAVEPOINT unit"); err != nil {
 			return err

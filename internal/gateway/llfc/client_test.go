@@ -87,6 +87,14 @@ func (c *client) quiet() {
 	c.expect(`1024 {"error":0}`)
 }
 
+// confirm confirms everything that the client has read: when the first heartbeat is answered, the server has taken note
+// of all that it had written before, so the second finds it acknowledged.
+func (c *client) confirm() {
+	c.Helper()
+	c.quiet()
+	c.quiet()
+}
+
 // finish closes the sending side and expects the server to close its own.
 func (c *client) finish() {
 	c.Helper()

@@ -123,7 +123,7 @@ func madeUpID(c core.ConversationID, seq core.Seq) string {
 	return strconv.FormatInt(int64(c), 10) + "-" + strconv.FormatInt(int64(seq), 10)
 }
 
-// pusher packs messages into as few frames as hold them.
+// pusher packs messages into frames, several into one while they fit.
 type pusher struct {
 	ev       core.MessagesPosted
 	expect   int // about how many bytes are still to come
