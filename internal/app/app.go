@@ -68,7 +68,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	a.hub = session.NewHub(log, a.metrics, a.goroutines)
 	a.contacts = contact.New(a.db, account.NameKey, a.hub.Publish, contact.Config{Strangers: cfg.Chat.Strangers})
 	a.chat = chat.New(chat.Config{
-		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
+		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
 	a.contacts.OnChange(a.chat.ContactsChanged)
 	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{out}, audit.New(a.db), a.chat, account.Config{

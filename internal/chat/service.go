@@ -41,6 +41,7 @@ type Config struct {
 	DB         *store.DB
 	Contacts   Contacts
 	Publish    func(core.Event) // called in commit order
+	Gather     func(fn func())  // runs fn, which publishes and acknowledges several posts; nil: just that
 	Log        *slog.Logger
 	Metrics    *obs.Metrics
 	Goroutines *obs.Goroutines
@@ -58,6 +59,9 @@ type Service struct {
 // New returns a service whose writer and cursor keeper run until Drain and Close.
 func New(cfg Config) *Service {
 	s := &Service{cfg: cfg, db: cfg.DB}
+	if s.cfg.Gather == nil {
+		s.cfg.Gather = func(fn func()) { fn() }
+	}
 	s.links.m = map[pair]link{}
 	s.writer.start(s)
 	s.cursors.start(s)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 const (
 	// maxBatch is how many posts one unit of work stores at most.
 	maxBatch = 512
+	// gatherPosts is how many posts are published before sessions begin to write.
+	gatherPosts = 64
 	// maxPending is how many posts may wait; beyond it Post waits.
 	maxPending = 8192
 )
@@ -267,8 +270,12 @@ func (w *writer) finish(batch []*entry, err error) {
 	if err != nil && len(batch) > 1 && !errors.Is(err, core.ErrStopping) && w.again(batch) {
 		return
 	}
-	for _, e := range batch {
-		w.settle(e, err)
+	for part := range slices.Chunk(batch, gatherPosts) {
+		w.s.cfg.Gather(func() {
+			for _, e := range part {
+				w.settle(e, err)
+			}
+		})
 	}
 }
 

@@ -31,6 +31,7 @@ type Hub struct {
 	roomsMu    sync.RWMutex // guards rooms and every session's subscription; taken before a user shard's lock
 	rooms      map[core.ConversationID]*room
 	stopping   atomic.Bool
+	gathering  atomic.Pointer[gathering]
 	quit       chan struct{}
 
 	leftMu sync.Mutex // makes a wait for left see every session that has gone

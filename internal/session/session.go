@@ -118,11 +118,16 @@ func (s *Session) enqueue(frames ...Frame) {
 
 // wake starts the writer if none runs. s.mu is held.
 func (s *Session) wake() {
-	if !s.writing {
-		s.writing = true
-		s.profile.hub.goroutines.Go("session writer", s.write)
+	if s.writing {
+		return
+	}
+	s.writing = true
+	if g := s.profile.hub.gathering.Load(); g == nil || !g.add(s) {
+		s.startWriter()
 	}
 }
+
+func (s *Session) startWriter() { s.profile.hub.goroutines.Go("session writer", s.write) }
 
 // Ready waits until the queue has room for the answers to another request. It reports whether the session goes on.
 func (s *Session) Ready() bool {

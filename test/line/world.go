@@ -66,7 +66,7 @@ func NewWorld(t testing.TB, opts Options) *World {
 		publish = func(e core.Event) { opts.Publish(w.Hub.Publish, e) }
 	}
 	w.Chat = chat.New(chat.Config{
-		DB: w.DB, Contacts: w.Contacts, Publish: publish, Log: log, Metrics: w.Metrics, Goroutines: w.Goroutines,
+		DB: w.DB, Contacts: w.Contacts, Publish: publish, Gather: w.Hub.Gather, Log: log, Metrics: w.Metrics, Goroutines: w.Goroutines,
 	})
 	w.Contacts.OnChange(w.Chat.ContactsChanged)
 	w.Hub.Start(w.Chat)

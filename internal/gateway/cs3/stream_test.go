@@ -1,9 +1,11 @@
 package cs3_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -82,11 +84,11 @@ func TestAnswersBeforeTheEnd(t *testing.T) {
 	w.add("alice")
 	c := w.online("alice")
 	for i := range 20 {
-		c.send(chatObject(c.token, fmt.Sprint(i)))
+		c.send(chatObject(c.token, strconv.Itoa(i)))
 	}
 	c.conn.(*net.TCPConn).CloseWrite()
 	for i := range 20 {
-		c.expect(said("alice", fmt.Sprint(i)), posted)
+		c.expect(said("alice", strconv.Itoa(i)), posted)
 	}
 	c.ended()
 }
@@ -186,7 +188,7 @@ func FuzzConn(f *testing.F) {
 		}()
 		for {
 			object, err := c.next()
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil || jsontext.Value(object).Kind() != '{' {

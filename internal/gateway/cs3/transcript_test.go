@@ -1,6 +1,7 @@
 package cs3_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -92,11 +93,11 @@ func (p *play) fetch(text string) {
 	if after, ok := strings.CutPrefix(rest, "Authorization="); ok {
 		token, rest, _ = strings.Cut(after, " ")
 	}
-	resp, header, body := p.response(method, path, token, rest)
-	if got := header.Get("Content-Type"); got != "application/json" && resp.StatusCode != http.StatusNotFound {
+	status, header, body := p.response(method, path, token, rest)
+	if got := header.Get("Content-Type"); got != "application/json" && status != http.StatusNotFound {
 		p.t.Errorf("%s: content type %q", text, got)
 	}
-	p.answer = fmt.Sprintf("%d %s", resp.StatusCode, body)
+	p.answer = fmt.Sprintf("%d %s", status, body)
 }
 
 func (p *play) receive(name string) string {
@@ -105,7 +106,7 @@ func (p *play) receive(name string) string {
 		return p.answer
 	}
 	object, err := p.clients[name].next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return "(closed)"
 	}
 	p.must(err)

@@ -70,7 +70,7 @@ func newWorld(t testing.TB, edit ...func(*cs3.Config)) *world {
 	w.hub = session.NewHub(log, metrics, w.goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{})
 	w.chat = chat.New(chat.Config{
-		DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Log: log, Metrics: metrics, Goroutines: w.goroutines,
+		DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Gather: w.hub.Gather, Log: log, Metrics: metrics, Goroutines: w.goroutines,
 	})
 	w.contacts.OnChange(w.chat.ContactsChanged)
 	w.accounts = account.New(w.db, cluster.NewLocal(), nil, audit.New(w.db), w.chat, account.Config{Log: log, Metrics: metrics})
@@ -298,11 +298,11 @@ func (c *client) say(text string) {
 // request makes an HTTP request and returns status and body.
 func (w *world) request(method, path, authorization, body string) (int, string) {
 	w.t.Helper()
-	resp, _, text := w.response(method, path, authorization, body)
-	return resp.StatusCode, text
+	status, _, text := w.response(method, path, authorization, body)
+	return status, text
 }
 
-func (w *world) response(method, path, authorization, body string) (*http.Response, http.Header, string) {
+func (w *world) response(method, path, authorization, body string) (int, http.Header, string) {
 	w.t.Helper()
 	req, err := http.NewRequest(method, w.web.URL+path, strings.NewReader(body))
 	w.must(err)
@@ -314,7 +314,7 @@ func (w *world) response(method, path, authorization, body string) (*http.Respon
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	w.must(err)
-	return resp, resp.Header, string(text)
+	return resp.StatusCode, resp.Header, string(text)
 }
 
 // eventually waits until something is so.

@@ -88,7 +88,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	w.must(err)
 	w.hub = session.NewHub(log, metrics, goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{Strangers: s.strangers})
-	w.chat = chat.New(chat.Config{DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Log: log, Metrics: metrics, Goroutines: goroutines})
+	w.chat = chat.New(chat.Config{DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Gather: w.hub.Gather, Log: log, Metrics: metrics, Goroutines: goroutines})
 	w.contacts.OnChange(w.chat.ContactsChanged)
 	w.accounts = account.New(w.db, cluster.NewLocal(), mailer{outbox.NewFolder(w.outbox())}, audit.New(w.db), w.chat,
 		account.Config{Registration: s.registration, Log: log, Metrics: metrics})

@@ -312,13 +312,13 @@ func completion(s scanner) string {
 	default:
 		panic(fmt.Sprint("state ", s.state))
 	}
-	for s.depth > 0 {
+	var ends strings.Builder
+	for ; s.depth > 0; s.depth-- {
 		if s.inArray() {
-			rest += "]"
+			ends.WriteByte(']')
 		} else {
-			rest += "}"
+			ends.WriteByte('}')
 		}
-		s.depth--
 	}
-	return rest
+	return rest + ends.String()
 }
