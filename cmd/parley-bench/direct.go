@@ -17,7 +17,7 @@ func (c *directCmd) Run(ctx context.Context, o *options, rep *report) error {
 		return withServer(ctx, o, name, 2*c.Pairs, func(s *server) error {
 			t := &traffic{o: o, server: s, window: window, rate: c.Rate}
 			for _, a := range s.accounts {
-				if _, err := t.join(ctx, a); err != nil {
+				if err := t.join(ctx, a); err != nil {
 					return err
 				}
 			}

@@ -71,7 +71,10 @@ func (c *allCmd) Run(ctx context.Context, o *options, rep *report) error {
 	return errors.Join(c.Idle.Run(ctx, o, rep), c.Direct.Run(ctx, o, rep), c.Room.Run(ctx, o, rep), c.Login.Run(ctx, o, rep))
 }
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run carries out the command line and returns the process's exit code.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var c cli
@@ -86,6 +89,7 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "parley-bench:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }

@@ -22,7 +22,7 @@ func (c *roomCmd) Run(ctx context.Context, o *options, rep *report) error {
 		return withServer(ctx, o, name, c.Members, func(s *server) error {
 			t := &traffic{o: o, server: s, window: window, rate: c.Rate, oneRoom: true}
 			for _, a := range s.accounts {
-				if _, err := t.join(ctx, a); err != nil {
+				if err := t.join(ctx, a); err != nil {
 					return err
 				}
 			}

@@ -60,14 +60,13 @@ type party struct {
 const unheard = math.MaxUint32
 
 // join logs an account in as a party.
-func (t *traffic) join(ctx context.Context, a account) (*party, error) {
+func (t *traffic) join(ctx context.Context, a account) error {
 	c, err := connect(ctx, t.server.llfc, a, make([]byte, readBuffer))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	p := &party{client: c, t: t}
-	t.parties = append(t.parties, p)
-	return p, nil
+	t.parties = append(t.parties, &party{client: c, t: t})
+	return nil
 }
 
 // sendsTo makes a party a sender.

@@ -45,7 +45,10 @@ func (s settings) load() (config.Config, *slog.Logger, error) {
 	return cfg, obs.NewLogger(os.Stderr, cfg.Log.Level, cfg.Log.Format), nil
 }
 
-func main() {
+func main() { os.Exit(run()) }
+
+// run carries out the command line and returns the process's exit code.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -59,8 +62,9 @@ func main() {
 	)
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "parley:", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 type serveCmd struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -77,8 +78,8 @@ func checkOpenFiles() error {
 }
 
 func checkDatabase(ctx context.Context, path string) error {
-	if _, err := os.Stat(path); err != nil {
-		return nil // it will be made
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
 	found, err := store.Check(ctx, path)
 	if err == nil && len(found) > 0 {

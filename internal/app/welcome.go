@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"parley/internal/gateway/front"
 )
@@ -23,7 +24,7 @@ func (s *server) addr(key, host string) string {
 		if !ap.Addr().IsUnspecified() {
 			host = ap.Addr().String()
 		}
-		return net.JoinHostPort(host, fmt.Sprint(ap.Port()))
+		return net.JoinHostPort(host, strconv.Itoa(int(ap.Port())))
 	}
 	return ""
 }

@@ -207,7 +207,7 @@ func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Tim
 			return err
 		}
 		if e.err != nil {
-			return nil
+			return nil //nolint:nilerr // it is the post's error, not the unit's
 		}
 		e.messages = append(e.messages, m)
 		if fresh {

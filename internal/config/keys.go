@@ -14,99 +14,181 @@ type key struct {
 const clusterNode = "cluster.node"
 
 var keys = []key{
-	{name: "data_dir", value: "./data", rule: notEmpty,
-		doc: "The folder of everything the server keeps: database, files, keys, outbox."},
+	{
+		name: "data_dir", value: "./data", rule: notEmpty,
+		doc: "The folder of everything the server keeps: database, files, keys, outbox.",
+	},
 
-	{name: "http.addr", value: ":8080", rule: listenAddr,
-		doc: "Plain HTTP: the HTTP routes of all client families, the set-up page, `/healthz` and `/readyz`."},
-	{name: "http.public_url", value: "", rule: webURL,
-		doc: "How people reach this server from outside, for links that it hands out."},
-	{name: "https.addr", value: "", rule: notBuilt,
-		doc: "HTTP over TLS; browsers on http.addr are sent here."},
-	{name: "tls.cert", value: "", rule: notBuilt,
-		doc: "File with the certificate chain for https.addr, PEM."},
-	{name: "tls.key", value: "", rule: notBuilt,
-		doc: "File with the private key of tls.cert, PEM."},
-	{name: "tls.acme", value: "", rule: notBuiltACME,
-		doc: "Get the certificate automatically (ACME)."},
-	{name: "tls.self_signed", value: false, rule: notBuiltSwitch,
-		doc: "Make a certificate for the local network."},
+	{
+		name: "http.addr", value: ":8080", rule: listenAddr,
+		doc: "Plain HTTP: the HTTP routes of all client families, the set-up page, `/healthz` and `/readyz`.",
+	},
+	{
+		name: "http.public_url", value: "", rule: webURL,
+		doc: "How people reach this server from outside, for links that it hands out.",
+	},
+	{
+		name: "https.addr", value: "", rule: notBuilt,
+		doc: "HTTP over TLS; browsers on http.addr are sent here.",
+	},
+	{
+		name: "tls.cert", value: "", rule: notBuilt,
+		doc: "File with the certificate chain for https.addr, PEM.",
+	},
+	{
+		name: "tls.key", value: "", rule: notBuilt,
+		doc: "File with the private key of tls.cert, PEM.",
+	},
+	{
+		name: "tls.acme", value: "", rule: notBuiltACME,
+		doc: "Get the certificate automatically (ACME).",
+	},
+	{
+		name: "tls.self_signed", value: false, rule: notBuiltSwitch,
+		doc: "Make a certificate for the local network.",
+	},
 
-	{name: "llfc.addr", value: ":8090", rule: listenAddr,
-		doc: "Framed TCP of the llfc clients."},
-	{name: "llfc.public_addr", value: "", rule: publicAddr,
-		doc: "The address of llfc.addr as clients reach it, given to them at login. Empty: the host they asked, and the port of llfc.addr."},
-	{name: "llfc.grpc_addr", value: "", rule: notBuilt,
-		doc: "gRPC for other chat servers of the llfc family."},
-	{name: "llfc.rooms", value: true, rule: toggle,
-		doc: "Show rooms to llfc clients, as contacts."},
+	{
+		name: "llfc.addr", value: ":8090", rule: listenAddr,
+		doc: "Framed TCP of the llfc clients.",
+	},
+	{
+		name: "llfc.public_addr", value: "", rule: publicAddr,
+		doc: "The address of llfc.addr as clients reach it, given to them at login. Empty: the host they asked, and the port of llfc.addr.",
+	},
+	{
+		name: "llfc.grpc_addr", value: "", rule: notBuilt,
+		doc: "gRPC for other chat servers of the llfc family.",
+	},
+	{
+		name: "llfc.rooms", value: true, rule: toggle,
+		doc: "Show rooms to llfc clients, as contacts.",
+	},
 
-	{name: "cs3.addr", value: ":8889", rule: listenAddr,
-		doc: "Raw socket of the CS3 clients."},
-	{name: "cs3.http_addr", value: ":5001", rule: listenAddr,
-		doc: "HTTP of the CS3 clients, which http.addr serves as well."},
-	{name: "cs3.replay", value: false, rule: toggle,
-		doc: "Send CS3 clients at login what they missed in the lobby. Their protocol does not know of it."},
+	{
+		name: "cs3.addr", value: ":8889", rule: listenAddr,
+		doc: "Raw socket of the CS3 clients.",
+	},
+	{
+		name: "cs3.http_addr", value: ":5001", rule: listenAddr,
+		doc: "HTTP of the CS3 clients, which http.addr serves as well.",
+	},
+	{
+		name: "cs3.replay", value: false, rule: toggle,
+		doc: "Send CS3 clients at login what they missed in the lobby. Their protocol does not know of it.",
+	},
 
-	{name: "dpc.auth_addr", value: "", rule: notBuilt,
-		doc: "Authentication port of the DPC clients."},
-	{name: "dpc.chat_addr", value: "", rule: notBuilt,
-		doc: "Chat port of the DPC clients."},
-	{name: "dpc.file_addr", value: "", rule: notBuilt,
-		doc: "File port of the DPC clients."},
-	{name: "dpc.listen", value: "login", rule: oneOf("login", "open", "strict"),
-		doc: "Who hears the lobby on dpc.chat_addr before saying who it is. login: an address from which somebody logged in within the hour; open: everybody; strict: nobody."},
+	{
+		name: "dpc.auth_addr", value: "", rule: notBuilt,
+		doc: "Authentication port of the DPC clients.",
+	},
+	{
+		name: "dpc.chat_addr", value: "", rule: notBuilt,
+		doc: "Chat port of the DPC clients.",
+	},
+	{
+		name: "dpc.file_addr", value: "", rule: notBuilt,
+		doc: "File port of the DPC clients.",
+	},
+	{
+		name: "dpc.listen", value: "login", rule: oneOf("login", "open", "strict"),
+		doc: "Who hears the lobby on dpc.chat_addr before saying who it is. login: an address from which somebody logged in within the hour; open: everybody; strict: nobody.",
+	},
 
-	{name: "openp2p.addr", value: "", rule: notBuilt,
-		doc: "Client API and relay of the OpenP2P nodes."},
+	{
+		name: "openp2p.addr", value: "", rule: notBuilt,
+		doc: "Client API and relay of the OpenP2P nodes.",
+	},
 
-	{name: "media.udp_addr", value: "", rule: notBuilt,
-		doc: "UDP port of all meeting media."},
-	{name: "media.tcp_addr", value: "", rule: notBuilt,
-		doc: "TCP port of meeting media, for networks without UDP."},
-	{name: "media.public_ip", value: "", rule: publicIP,
-		doc: "The address of the media ports as seen from outside."},
-	{name: "turn.addr", value: "", rule: notBuilt,
-		doc: "TURN over UDP and TCP."},
-	{name: "turn.tls_addr", value: "", rule: notBuilt,
-		doc: "TURN over TLS."},
-	{name: "turn.public_ip", value: "", rule: publicIP,
-		doc: "The address of the TURN relay as seen from outside."},
-	{name: "turn.relay_ports", value: "49152-49999", rule: ports,
-		doc: "The ports from which the TURN relay sends."},
+	{
+		name: "media.udp_addr", value: "", rule: notBuilt,
+		doc: "UDP port of all meeting media.",
+	},
+	{
+		name: "media.tcp_addr", value: "", rule: notBuilt,
+		doc: "TCP port of meeting media, for networks without UDP.",
+	},
+	{
+		name: "media.public_ip", value: "", rule: publicIP,
+		doc: "The address of the media ports as seen from outside.",
+	},
+	{
+		name: "turn.addr", value: "", rule: notBuilt,
+		doc: "TURN over UDP and TCP.",
+	},
+	{
+		name: "turn.tls_addr", value: "", rule: notBuilt,
+		doc: "TURN over TLS.",
+	},
+	{
+		name: "turn.public_ip", value: "", rule: publicIP,
+		doc: "The address of the TURN relay as seen from outside.",
+	},
+	{
+		name: "turn.relay_ports", value: "49152-49999", rule: ports,
+		doc: "The ports from which the TURN relay sends.",
+	},
 
-	{name: "store.dsn", value: "sqlite", rule: only("sqlite"), secret: true,
-		doc: "The database. sqlite keeps it in data_dir."},
-	{name: "cluster.redis", value: "", rule: notBuilt, secret: true,
-		doc: "The Redis that the nodes of a cluster share."},
-	{name: clusterNode, value: "parley", rule: nodeName,
-		doc: "The name of this server among the nodes of a cluster."},
-	{name: "blob.url", value: "disk", rule: only("disk"), secret: true,
-		doc: "Where uploaded files are kept. disk keeps them in data_dir."},
+	{
+		name: "store.dsn", value: "sqlite", rule: only("sqlite"), secret: true,
+		doc: "The database. sqlite keeps it in data_dir.",
+	},
+	{
+		name: "cluster.redis", value: "", rule: notBuilt, secret: true,
+		doc: "The Redis that the nodes of a cluster share.",
+	},
+	{
+		name: clusterNode, value: "parley", rule: nodeName,
+		doc: "The name of this server among the nodes of a cluster.",
+	},
+	{
+		name: "blob.url", value: "disk", rule: only("disk"), secret: true,
+		doc: "Where uploaded files are kept. disk keeps them in data_dir.",
+	},
 
-	{name: "mail.smtp", value: "", rule: smtpURL, secret: true,
-		doc: "The mail server that takes codes and notices. Empty: each mail is a file in the folder outbox of data_dir. See [Mail](#mail)."},
-	{name: "sms.url", value: "", rule: notBuilt, secret: true,
-		doc: "The service that sends text messages. Empty: each is a file in the folder outbox of data_dir."},
+	{
+		name: "mail.smtp", value: "", rule: smtpURL, secret: true,
+		doc: "The mail server that takes codes and notices. Empty: each mail is a file in the folder outbox of data_dir. See [Mail](#mail).",
+	},
+	{
+		name: "sms.url", value: "", rule: notBuilt, secret: true,
+		doc: "The service that sends text messages. Empty: each is a file in the folder outbox of data_dir.",
+	},
 
-	{name: "speech.engine", value: "", rule: notBuilt,
-		doc: "What turns speech into text."},
-	{name: "speech.url", value: "", rule: notBuilt, secret: true,
-		doc: "The address of the speech engine."},
+	{
+		name: "speech.engine", value: "", rule: notBuilt,
+		doc: "What turns speech into text.",
+	},
+	{
+		name: "speech.url", value: "", rule: notBuilt, secret: true,
+		doc: "The address of the speech engine.",
+	},
 
-	{name: "metrics.addr", value: "127.0.0.1:9090", rule: listenAddr,
-		doc: "Metrics for Prometheus, at `/metrics`."},
-	{name: "log.level", value: "info", rule: oneOf("debug", "info", "warn", "error"),
-		doc: "The least important lines that are logged."},
-	{name: "log.format", value: "text", rule: oneOf("text", "json"),
-		doc: "The form of the log, which goes to standard error."},
+	{
+		name: "metrics.addr", value: "127.0.0.1:9090", rule: listenAddr,
+		doc: "Metrics for Prometheus, at `/metrics`.",
+	},
+	{
+		name: "log.level", value: "info", rule: oneOf("debug", "info", "warn", "error"),
+		doc: "The least important lines that are logged.",
+	},
+	{
+		name: "log.format", value: "text", rule: oneOf("text", "json"),
+		doc: "The form of the log, which goes to standard error.",
+	},
 
-	{name: "account.registration", value: "open", rule: oneOf("open", "code", "invite", "closed"),
-		doc: "Who may register, through every client. open: everybody, as the client's protocol lets them; code: with a verification code sent to their e-mail address; invite: with an invitation, which the old protocols cannot carry, so they refuse; closed: nobody."},
-	{name: "limits.register", value: 100, rule: count,
-		doc: "Registrations an hour from one IP address; 0 for no limit."},
-	{name: "chat.strangers", value: false, rule: toggle,
-		doc: "Let people who are not friends write to each other."},
+	{
+		name: "account.registration", value: "open", rule: oneOf("open", "code", "invite", "closed"),
+		doc: "Who may register, through every client. open: everybody, as the client's protocol lets them; code: with a verification code sent to their e-mail address; invite: with an invitation, which the old protocols cannot carry, so they refuse; closed: nobody.",
+	},
+	{
+		name: "limits.register", value: 100, rule: count,
+		doc: "Registrations an hour from one IP address; 0 for no limit.",
+	},
+	{
+		name: "chat.strangers", value: false, rule: toggle,
+		doc: "Let people who are not friends write to each other.",
+	},
 }
 
 var byName = func() map[string]key {

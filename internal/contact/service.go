@@ -77,7 +77,7 @@ func (s *Service) Search(ctx context.Context, actor core.Actor, query string) (c
 	return u, nil
 }
 
-// Request asks to to become the actor's friend. It is done at once, and nobody is told, if they are friends or the
+// Request asks to become the actor's friend. It is done at once, and nobody is told, if they are friends or the
 // request is pending already; a user who has blocked the actor is not told either. Whoever asks no longer blocks.
 func (s *Service) Request(ctx context.Context, actor core.Actor, to core.UserID, text string) error {
 	if !actor.Known() {

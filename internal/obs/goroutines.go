@@ -54,7 +54,7 @@ func (g *Goroutines) Wait(ctx context.Context) error {
 	}
 }
 
-// Recover, deferred, turns a panic into a log line and a count.
+// Recover is to be deferred: it turns a panic into a log line and a count.
 func Recover(log *slog.Logger, name string) {
 	if v := recover(); v != nil {
 		panics.Add(1)

@@ -205,7 +205,7 @@ func script(t *testing.T, lines ...string) (url string, left <-chan struct{}) {
 
 func TestSMTPHangingServer(t *testing.T) {
 	whole := []string{"220 hello", "250 mx.example", "250 sender", "250 recipient", "354 go on", "250 taken"}
-	for said := range len(whole) {
+	for said := range whole {
 		t.Run(fmt.Sprintf("after %d answers", said), func(t *testing.T) {
 			url, left := script(t, whole[:said]...)
 			start := time.Now()

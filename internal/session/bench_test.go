@@ -25,6 +25,7 @@ type emptySource struct{}
 func (emptySource) Behind(context.Context, core.UserID, core.Gateway) ([]core.Position, error) {
 	return nil, nil
 }
+
 func (emptySource) Page(_ context.Context, _ core.ConversationID, after core.Seq) (session.Page, error) {
 	return session.Page{End: after}, nil
 }

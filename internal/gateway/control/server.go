@@ -47,7 +47,8 @@ func (g *Gateway) Serve(ctx context.Context, path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	ln, err := net.Listen("unix", path)
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
 		return fmt.Errorf("the operator's socket (its path may have at most 100 characters): %w", err)
 	}
