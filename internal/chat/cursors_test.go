@@ -1,7 +1,6 @@
 package chat_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -74,18 +73,14 @@ func TestWhereAGatewayStarts(t *testing.T) {
 func TestTheStartIsPinnedOnce(t *testing.T) {
 	tw := settled(t, line.Options{})
 	var wg sync.WaitGroup
-	hold, begun := make(chan struct{}), make(chan struct{})
-	wg.Go(func() {
-		tw.Check(tw.DB.Update(t.Context(), func(context.Context) error { close(begun); <-hold; return nil }))
-	})
-	<-begun
+	release := tw.holdCommits()
 	for range 2 {
 		wg.Go(func() { tw.behind(ann, "g") })
 	}
 	for tw.DB.QueueLength() < 2 {
 		time.Sleep(time.Millisecond)
 	}
-	close(hold)
+	release()
 	wg.Wait()
 	tw.fill(bob, inRoom(room), 70)
 	tw.wantBehind("after the first use", ann, "g", at{room: 0})

@@ -101,3 +101,13 @@ func user(u core.UserID) chat.Target              { return chat.Target{User: u} 
 func inRoom(c core.ConversationID) chat.Target    { return chat.Target{Room: c} }
 func draft(id, text string) chat.Draft            { return chat.Draft{ClientID: id, Text: text} }
 func (tw *town) count(query string, a ...any) int { tw.Helper(); return int(tw.Int(query, a...)) }
+
+// holdCommits keeps the database busy with a unit of work until it is released.
+func (tw *town) holdCommits() (release func()) {
+	begun, hold, held := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		held <- tw.DB.Update(context.Background(), func(context.Context) error { close(begun); <-hold; return nil })
+	}()
+	<-begun
+	return func() { tw.Helper(); close(hold); tw.Check(<-held) }
+}

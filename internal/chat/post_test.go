@@ -212,10 +212,7 @@ func TestABadPostDoesNotFailItsNeighbours(t *testing.T) {
 	tw := settled(t, line.Options{})
 	tw.Exec(`CREATE TRIGGER bad BEFORE INSERT ON message WHEN NEW.text = 'bad' BEGIN SELECT RAISE(FAIL, 'bad text'); END`)
 	var wg sync.WaitGroup
-	hold := make(chan struct{})
-	wg.Go(func() { // the posts gather behind this unit
-		tw.Check(tw.DB.Update(context.Background(), func(context.Context) error { <-hold; return nil }))
-	})
+	release := tw.holdCommits() // the posts gather behind it
 	const n = 60
 	for i := range n {
 		text := fmt.Sprint("good ", i)
@@ -232,7 +229,7 @@ func TestABadPostDoesNotFailItsNeighbours(t *testing.T) {
 	for tw.Chat.Pending() < n {
 		time.Sleep(time.Millisecond)
 	}
-	close(hold)
+	release()
 	wg.Wait()
 	if got := tw.count(`SELECT count(*) FROM message`); got != 2*(n-n/10) {
 		t.Errorf("%d messages are stored", got)
@@ -253,18 +250,13 @@ func TestAPublicationThatPanicsFailsNobodyElse(t *testing.T) {
 	tw := settled(t, line.Options{})
 	tw.poison = "poison"
 	line.WantPanics.Add(1)
-	hold := make(chan struct{})
-	held := make(chan error, 1)
-	go func() {
-		held <- tw.DB.Update(context.Background(), func(context.Context) error { <-hold; return nil })
-	}()
+	release := tw.holdCommits()
 	done := make(chan error, 3)
 	for _, text := range []string{"before", "poison", "after"} {
 		tw.Check(tw.Chat.Post(t.Context(), as(ann), chat.Post{To: inRoom(room), Drafts: []chat.Draft{{Text: text}}},
 			func(_ []core.Message, err error) { done <- err }))
 	}
-	close(hold)
-	tw.Check(<-held)
+	release()
 	for range 2 {
 		select {
 		case err := <-done:
@@ -301,13 +293,7 @@ func TestDrain(t *testing.T) {
 // Even if the time for the drain runs out, every post that was taken gets its result.
 func TestADrainThatRunsOutOfTimeFailsWhatIsLeft(t *testing.T) {
 	tw := settled(t, line.Options{})
-	hold := make(chan struct{})
-	held := make(chan error, 1)
-	begun := make(chan struct{})
-	go func() {
-		held <- tw.DB.Update(context.Background(), func(context.Context) error { close(begun); <-hold; return nil })
-	}()
-	<-begun
+	release := tw.holdCommits()
 	const n = 3000 // more than one batch
 	results := make(chan error, n)
 	for range n {
@@ -323,8 +309,7 @@ func TestADrainThatRunsOutOfTimeFailsWhatIsLeft(t *testing.T) {
 			t.Fatalf("a post after the drain: %v", err)
 		}
 	}
-	close(hold)
-	tw.Check(<-held)
+	release()
 	stored := 0
 	for range n {
 		select {

@@ -203,11 +203,8 @@ func (s *Session) Heard() {
 	}
 	s.mu.Lock()
 	got := s.confirmable()
-	user := s.actor.User()
 	s.mu.Unlock()
-	if len(got) > 0 {
-		s.profile.hub.source.Confirm(user, s.profile.Gateway, got)
-	}
+	s.confirm(got)
 }
 
 // confirmable returns what an inbound frame confirms. s.mu is held.
@@ -236,24 +233,6 @@ func (s *Session) confirmable() []core.Position {
 		f.mark, f.unheard = mark{at: s.queued, places: f.unconfirmed()}, false
 	}
 	return got
-}
-
-// confirmAll confirms at the clean end of the peer's stream, if its TCP has acknowledged everything.
-func (s *Session) confirmAll() {
-	if !s.profile.CatchUp {
-		return
-	}
-	s.mu.Lock()
-	var got []core.Position
-	if acked, known := s.acknowledged(); known && acked >= s.queued {
-		got = s.feed.unconfirmed()
-		s.feed.confirm(got)
-	}
-	user := s.actor.User()
-	s.mu.Unlock()
-	if len(got) > 0 {
-		s.profile.hub.source.Confirm(user, s.profile.Gateway, got)
-	}
 }
 
 // acknowledged returns how many bytes of the stream the peer's TCP has acknowledged, if the kernel tells. s.mu is held.

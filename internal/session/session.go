@@ -46,6 +46,7 @@ type Session struct {
 
 	mu       sync.Mutex // guards all below, but for the marked
 	phase    phase
+	eof      bool // the peer ended its stream cleanly
 	writing  bool
 	reading  bool // the gateway's reader has not called End
 	aborted  bool
@@ -206,13 +207,10 @@ func (s *Session) Closing() bool {
 	return s.phase == closing
 }
 
-// End is the reader's last call. A clean end of the stream (eof) confirms what the peer's TCP has taken.
+// End is the reader's last call. At a clean end of the stream (eof) what the peer's TCP has taken counts as delivered.
 func (s *Session) End(eof bool) {
 	h := s.profile.hub
-	if eof {
-		s.confirmAll()
-	}
-	reason := s.leave(!eof)
+	reason := s.leave(eof)
 	h.unregister(s) // after leave: a login that is still under way finds the session closing, or is undone here
 	s.profile.connections.Dec()
 	h.metrics.Closed.WithLabelValues(string(s.profile.Gateway), string(reason)).Inc()
@@ -224,15 +222,37 @@ func (s *Session) End(eof bool) {
 
 // leave ends the reader's part: if the writer is through as well, the socket is closed. What a closing connection has
 // still to write leaves even if its reader does not wait for that.
-func (s *Session) leave(abort bool) Reason {
+func (s *Session) leave(eof bool) Reason {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.reading = false
-	s.close(Ended, abort && s.phase != closing)
+	s.reading, s.eof = false, eof
+	s.close(Ended, !eof && s.phase != closing)
+	var got []core.Position
 	if !s.writing {
-		_ = s.conn.Close()
+		got = s.finish()
 	}
-	return s.reason
+	reason := s.reason
+	s.mu.Unlock()
+	s.confirm(got)
+	return reason
+}
+
+// finish closes the socket and returns what has arrived: at a clean end of the stream, everything, if the peer's TCP
+// has acknowledged it. s.mu is held.
+func (s *Session) finish() (got []core.Position) {
+	if s.eof && s.profile.CatchUp {
+		if acked, known := s.acknowledged(); known && acked >= s.queued {
+			got = s.feed.unconfirmed()
+		}
+	}
+	_ = s.conn.Close()
+	return got
+}
+
+// confirm passes on what has arrived. s.mu is not held.
+func (s *Session) confirm(got []core.Position) {
+	if len(got) > 0 {
+		s.profile.hub.source.Confirm(s.viewer(), s.profile.Gateway, got)
+	}
 }
 
 // Probe sends something to the peer and reports whether its TCP acknowledged it in time: whether it is still there.
@@ -267,9 +287,10 @@ func (s *Session) write() {
 	defer func() {
 		if !rested { // a codec panics: the connection must not stay without a writer
 			s.mu.Lock()
-			defer s.mu.Unlock()
 			s.close(Failed, true)
-			s.rest()
+			got := s.rest()
+			s.mu.Unlock()
+			s.confirm(got)
 		}
 	}()
 	for {
@@ -286,9 +307,10 @@ func (s *Session) write() {
 				s.pull(conv, after)
 				continue
 			}
-			s.rest()
+			got := s.rest()
 			rested = true
 			s.mu.Unlock()
+			s.confirm(got)
 			return
 		}
 		s.mu.Unlock()
@@ -304,15 +326,15 @@ func (s *Session) write() {
 	}
 }
 
-// rest ends the writer. s.mu is held.
-func (s *Session) rest() {
+// rest ends the writer, and returns what finish does if it was the last one. s.mu is held.
+func (s *Session) rest() (got []core.Position) {
 	s.writing = false
 	if s.phase != closing {
-		return
+		return nil
 	}
 	switch {
 	case !s.reading:
-		_ = s.conn.Close()
+		return s.finish()
 	case s.aborted:
 		_ = s.conn.SetReadDeadline(time.Now())
 	default:
@@ -322,6 +344,7 @@ func (s *Session) rest() {
 		}
 		_ = s.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
 	}
+	return nil
 }
 
 // writeFrames gathers frames into buf and writes it whenever it is full.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +79,17 @@ func ParseMessage(text string) (m Message, ok bool) {
 	if !ok {
 		return m, false
 	}
-	n, err := fmt.Sscan(rest, &m.Viewer, &m.Conversation, &m.Seq, &m.Author, &m.ID, &m.Text)
-	return m, n == 6 && err == nil
+	rest = strings.TrimLeft(rest, " ")
+	var n [4]int64
+	for i := range n {
+		var number string
+		var err error
+		number, rest, _ = strings.Cut(rest, " ")
+		if n[i], err = strconv.ParseInt(number, 10, 64); err != nil {
+			return m, false
+		}
+	}
+	m.Viewer, m.Conversation, m.Seq, m.Author = core.UserID(n[0]), core.ConversationID(n[1]), core.Seq(n[2]), core.UserID(n[3])
+	m.ID, m.Text, ok = strings.Cut(rest, " ")
+	return m, ok
 }

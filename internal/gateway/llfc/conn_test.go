@@ -1,6 +1,7 @@
 package llfc
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -185,6 +186,29 @@ func TestConnectionWithoutLoginEnds(t *testing.T) {
 		<-time.After(50 * time.Millisecond)
 	}
 	in.quiet()
+}
+
+// A client that asks and does not read is held back, not cut, and gets every answer when it reads at last.
+func TestClientThatReadsLate(t *testing.T) {
+	const requests = 800
+	w := newWorld(t)
+	w.add(core.User{ID: sqy, Name: "sqy", Desc: strings.Repeat("\x01", 2000)}) // 12,000 bytes on the wire
+	c := w.online(sqy)
+	c.write(bytes.Repeat(encode(1007, `{"uid":1054}`), requests))
+	w.until("the server reads no further", func() bool {
+		before := w.framesRead()
+		<-time.After(100 * time.Millisecond)
+		return before > 0 && w.framesRead() == before
+	})
+	if w.framesRead() >= requests {
+		t.Error("all requests were read before an answer was")
+	}
+	for range requests {
+		if got := c.read(); len(got) < 12_000 {
+			t.Fatal(got)
+		}
+	}
+	c.quiet()
 }
 
 // A client that has only finished sending still gets what it asked for.

@@ -122,12 +122,41 @@ func TestRetryAfterALostAcknowledgement(t *testing.T) {
 	reader.quiet()
 }
 
-// A user with 5,000 friends and 1,000 requests sees all of them: what the answer has no room for follows as pushes.
-func TestFiveThousandFriends(t *testing.T) {
-	const friends, requests = 5000, 1000
-	w := newWorld(t)
-	w.addDocumented()
-	var people []core.User
+// person is an entry of the lists, wherever it stands.
+type person struct {
+	Name, Nick, Icon, Desc, Back string
+	UID, FromUID, ApplyUID       core.UserID
+	Sex                          int
+}
+
+type lists struct {
+	Error      int
+	ApplyList  []person `json:"apply_list"`
+	FriendList []person `json:"friend_list"`
+}
+
+// push adds what a push brings.
+func (l *lists) push(id uint16, body string) error {
+	var p person
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		return err
+	}
+	switch id {
+	case 1015:
+		p.UID, p.FromUID = p.FromUID, 0
+		l.FriendList = append(l.FriendList, p)
+	case 1011:
+		p.UID, p.ApplyUID = p.ApplyUID, 0
+		l.ApplyList = append(l.ApplyList, p)
+	default:
+		return fmt.Errorf("%d %s", id, body)
+	}
+	return nil
+}
+
+// addCrowd makes friends of sqy, and then as many users more who ask sqy.
+func (w *world) addCrowd(friends, requests int) (people []core.User) {
+	w.Helper()
 	for i := range friends + requests {
 		id := core.UserID(10_000 + i)
 		people = append(people, core.User{
@@ -144,67 +173,51 @@ func TestFiveThousandFriends(t *testing.T) {
 			}
 		}
 	})
-	w.say(userA, chat.Target{Room: core.Lobby}, "what comes after the lists")
+	return people
+}
 
-	type person struct {
-		Name, Nick, Icon, Desc, Back string
-		UID, FromUID, ApplyUID       core.UserID
-		Sex                          int
-	}
-	var answer struct {
-		Error      int
-		ApplyList  []person `json:"apply_list"`
-		FriendList []person `json:"friend_list"`
-	}
+// A user with 5,000 friends and 1,000 requests sees all of them: what the answer has no room for follows as pushes, and
+// messages come after that.
+func TestFiveThousandFriends(t *testing.T) {
+	const friends, requests = 5000, 1000
+	w := newWorld(t)
+	w.addDocumented()
+	people := w.addCrowd(friends, requests)
+	w.say(userA, chat.Target{Room: core.Lobby}, "what comes after the lists")
 	c := w.dial()
 	c.send(1005, fmt.Sprintf(`{"uid":1054,"token":"%s"}`, w.token(sqy)))
+	var got lists
 	id, body, err := c.next()
-	if err != nil || id != 1006 || json.Unmarshal([]byte(body), &answer) != nil || answer.Error != 0 {
+	if err != nil || id != 1006 || json.Unmarshal([]byte(body), &got) != nil || got.Error != 0 {
 		t.Fatal(id, body, err)
 	}
 	if len(body) < 65_000 {
 		t.Errorf("an answer of %d bytes is not full", len(body))
 	}
-	if len(answer.ApplyList) < 200 || len(answer.FriendList) < 200 {
-		t.Errorf("%d requests and %d friends in the answer: one list displaces the other", len(answer.ApplyList), len(answer.FriendList))
+	if len(got.ApplyList) < 200 || len(got.FriendList) < 200 {
+		t.Errorf("%d requests and %d friends in the answer: one list displaces the other", len(got.ApplyList), len(got.FriendList))
 	}
-	for {
-		id, body, err := c.next()
-		if err != nil {
+	for id != 1019 {
+		if id, body, err = c.next(); err != nil {
 			t.Fatal(err)
 		}
-		if id == 1019 {
-			break
-		}
-		var p person
-		if err := json.Unmarshal([]byte(body), &p); err != nil {
-			t.Fatal(err)
-		}
-		switch id {
-		case 1015:
-			p.UID = p.FromUID
-			answer.FriendList = append(answer.FriendList, p)
-		case 1011:
-			p.UID = p.ApplyUID
-			answer.ApplyList = append(answer.ApplyList, p)
-		default:
-			t.Fatal(id, body)
+		if id != 1019 {
+			w.must(got.push(id, body))
 		}
 	}
-	if len(answer.FriendList) != friends+1 || len(answer.ApplyList) != requests {
-		t.Fatalf("%d friends, %d requests", len(answer.FriendList), len(answer.ApplyList))
+	if len(got.FriendList) != friends+1 || len(got.ApplyList) != requests {
+		t.Fatalf("%d friends, %d requests", len(got.FriendList), len(got.ApplyList))
 	}
-	for i, f := range answer.FriendList[:friends] {
+	for i, f := range got.FriendList[:friends] {
 		want := person{Name: people[i].Name, Nick: people[i].Nick, Icon: people[i].Icon, Desc: "描述", Back: fmt.Sprint("no. ", i), UID: people[i].ID, Sex: 1}
-		f.FromUID = 0
 		if f != want {
 			t.Fatalf("friend %d is %+v, want %+v", i, f, want)
 		}
 	}
-	if room := answer.FriendList[friends]; room.UID != 1_500_000_001 {
+	if room := got.FriendList[friends]; room.UID != 1_500_000_001 {
 		t.Errorf("the last contact is %+v, not the lobby", room)
 	}
-	for i, r := range answer.ApplyList {
+	for i, r := range got.ApplyList {
 		if want := people[friends+i]; r.UID != want.ID || r.Nick != want.Nick || r.Desc != want.Desc {
 			t.Fatalf("request %d is %+v", i, r)
 		}

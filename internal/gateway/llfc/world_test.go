@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,16 +51,20 @@ const (
 // world is a server: the gateway on real sockets, with real services on a real database.
 type world struct {
 	testing.TB
-	dir      string
-	db       *store.DB
-	hub      *session.Hub
-	accounts *account.Service
-	contacts *contact.Service
-	chat     *chat.Service
-	gw       *Gateway
-	addr     string // of the framed protocol
-	gate     string // URL of the HTTP gate
-	stop     func()
+	dir        string
+	goroutines *obs.Goroutines
+	metrics    *obs.Metrics
+	db         *store.DB
+	hub        *session.Hub
+	accounts   *account.Service
+	contacts   *contact.Service
+	chat       *chat.Service
+	gw         *Gateway
+	frames     net.Listener
+	http       *httptest.Server
+	addr       string // of the framed protocol
+	gate       string // URL of the HTTP gate
+	stopped    atomic.Bool
 }
 
 type settings struct {
@@ -80,15 +85,14 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	for _, fn := range change {
 		fn(&s)
 	}
-	log := slog.New(slog.DiscardHandler)
-	metrics, goroutines := obs.NewMetrics(), obs.NewGoroutines(log)
-	w := &world{TB: t, dir: t.TempDir()}
+	log, metrics := slog.New(slog.DiscardHandler), obs.NewMetrics()
+	w := &world{TB: t, dir: t.TempDir(), goroutines: obs.NewGoroutines(log), metrics: metrics}
 	var err error
 	w.db, err = store.Open(context.Background(), store.Config{Path: filepath.Join(w.dir, "parley.db"), Log: log, Metrics: metrics})
 	w.must(err)
-	w.hub = session.NewHub(log, metrics, goroutines)
+	w.hub = session.NewHub(log, metrics, w.goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{Strangers: s.strangers})
-	w.chat = chat.New(chat.Config{DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Gather: w.hub.Gather, Log: log, Metrics: metrics, Goroutines: goroutines})
+	w.chat = chat.New(chat.Config{DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Log: log, Metrics: metrics, Goroutines: w.goroutines})
 	w.contacts.OnChange(w.chat.ContactsChanged)
 	w.accounts = account.New(w.db, cluster.NewLocal(), mailer{outbox.NewFolder(w.outbox())}, audit.New(w.db), w.chat,
 		account.Config{Registration: s.registration, Log: log, Metrics: metrics})
@@ -96,40 +100,47 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	w.hub.Start(w.chat)
 	cfg := s.Config
 	cfg.Accounts, cfg.Contacts, cfg.Chat, cfg.Hub = w.accounts, w.contacts, w.chat, w.hub
-	cfg.Log, cfg.Goroutines, cfg.Metrics = log, goroutines, metrics
+	cfg.Log, cfg.Goroutines, cfg.Metrics = log, w.goroutines, metrics
 	w.gw = New(cfg)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	w.serve()
+	t.Cleanup(w.stop)
+	return w
+}
+
+// serve opens both listeners.
+func (w *world) serve() {
+	w.Helper()
+	var err error
+	w.frames, err = net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
-	w.addr = ln.Addr().String()
-	goroutines.Go("accept", func() { _ = w.gw.Serve(ln) })
+	w.addr = w.frames.Addr().String()
+	w.goroutines.Go("accept", func() { _ = w.gw.Serve(w.frames) })
 	mux := http.NewServeMux()
 	w.gw.Routes(mux)
 	mux.HandleFunc("/", w.gw.NotFound)
-	gate := httptest.NewServer(mux)
-	w.gate = gate.URL
-	stopped := false
-	w.stop = func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		gate.Close()
-		_ = ln.Close()
-		w.hub.Quiesce()
-		w.chat.Drain(ctx)
-		w.hub.Stop(ctx)
-		w.chat.Close()
-		if err := goroutines.Wait(ctx); err != nil {
-			t.Error("goroutines are left:", err)
-		}
-		if err := w.db.Close(); err != nil {
-			t.Error(err)
-		}
+	w.http = httptest.NewServer(mux)
+	w.gate = w.http.URL
+}
+
+// stop stops the server as the program does. Once is enough.
+func (w *world) stop() {
+	if w.stopped.Swap(true) {
+		return
 	}
-	t.Cleanup(w.stop)
-	return w
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	w.hub.Quiesce()
+	w.http.Close()
+	_ = w.frames.Close()
+	w.chat.Drain(ctx)
+	w.hub.Stop(ctx)
+	w.chat.Close()
+	if err := w.goroutines.Wait(ctx); err != nil {
+		w.Error("goroutines are left:", err)
+	}
+	if err := w.db.Close(); err != nil {
+		w.Error(err)
+	}
 }
 
 func (w *world) outbox() string { return filepath.Join(w.dir, "outbox") }
@@ -236,6 +247,17 @@ func (w *world) say(from core.UserID, to chat.Target, texts ...string) {
 		}
 		w.must(err)
 	}
+}
+
+// framesRead returns how many frames the server has handled.
+func (w *world) framesRead() (n float64) {
+	w.Helper()
+	a := httptest.NewRecorder()
+	w.metrics.Handler().ServeHTTP(a, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	_, rest, _ := strings.Cut(a.Body.String(), `parley_session_frames_in_total{gateway="llfc"} `)
+	_, err := fmt.Sscan(rest, &n)
+	w.must(err)
+	return n
 }
 
 // until waits for a condition.
