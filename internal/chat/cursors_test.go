@@ -60,6 +60,7 @@ func TestWhereAGatewayStarts(t *testing.T) {
 	tw.fill(cyd, user(ann), 80)
 	other := core.ConversationID(tw.Int(`SELECT max(id) FROM conversation`))
 	tw.wantBehind("a chat that began after the first use", ann, "late", at{room: 70, direct: 0, other: 0})
+	tw.fill(bob, inRoom(core.Lobby), 5)
 	tw.AddUsers(1004)
 	tw.Exec(`INSERT INTO member (user_id, conversation_id, joined_seq, joined_at) SELECT 1004, id, last_seq, 1 FROM conversation WHERE id = 10`)
 	tw.wantBehind("a new member: the present", 1004, "late", at{})
@@ -74,16 +75,22 @@ func TestTheStartIsPinnedOnce(t *testing.T) {
 	tw := settled(t, line.Options{})
 	var wg sync.WaitGroup
 	release := tw.holdCommits()
-	for range 2 {
-		wg.Go(func() { tw.behind(ann, "g") })
-	}
-	for tw.DB.QueueLength() < 2 {
-		time.Sleep(time.Millisecond)
+	for i, unit := range []func(){
+		func() { tw.behind(ann, "g") },
+		func() { // a room with 70 messages
+			tw.Exec(`INSERT INTO conversation (id, kind, last_seq, created_at) VALUES (77, 2, 70, 1)`)
+		},
+		func() { tw.Exec(`INSERT INTO member (user_id, conversation_id, joined_at) VALUES (1001, 77, 1)`) },
+		func() { tw.behind(ann, "g") },
+	} {
+		wg.Go(unit)
+		for tw.DB.QueueLength() <= i {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	release()
 	wg.Wait()
-	tw.fill(bob, inRoom(room), 70)
-	tw.wantBehind("after the first use", ann, "g", at{room: 0})
+	tw.wantBehind("after the first use", ann, "g", at{77: 0})
 }
 
 func TestTheLobbyIsReplayedSoFarBackOnly(t *testing.T) {

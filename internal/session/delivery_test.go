@@ -48,7 +48,7 @@ func TestASlowReaderFallsBehindAndHoldsNobodyElse(t *testing.T) {
 			slow, quick := b.login(ann), b.login(bob)
 			b.Check(slow.Conn.(*net.TCPConn).SetReadBuffer(4096))
 			text := strings.Repeat("x", 2000)
-			const n = 1000
+			const n = 600
 			for i := range n {
 				b.post(cyd, roomA, text)
 				hears(t, quick, roomA, core.Seq(i+1), 1)
@@ -200,13 +200,13 @@ func TestAStreamIsConfirmedWhileItFlows(t *testing.T) {
 	stop := make(chan struct{})
 	go func() {
 		defer close(stop)
-		for range 3000 {
+		for range 1000 {
 			b.post(bob, roomA, "x")
 		}
 	}()
 	defer func() { <-stop }()
 	confirmed := false
-	for i := core.Seq(1); i <= 3000; i++ {
+	for i := core.Seq(1); i <= 1000; i++ {
 		got, err := c.Hear()
 		b.Check(err)
 		if m, ok := line.ParseMessage(got); !ok {
@@ -215,7 +215,7 @@ func TestAStreamIsConfirmedWhileItFlows(t *testing.T) {
 			t.Fatalf("heard %d, want %d", m.Seq, i)
 		} else if i%50 == 0 {
 			c.Must(t, "ping x")
-			confirmed = confirmed || i > 200 && i < 3000 && b.got(ann, roomA, 3000) > 0
+			confirmed = confirmed || i > 200 && i < 1000 && b.got(ann, roomA, 1000) > 0
 		}
 	}
 	if !confirmed {

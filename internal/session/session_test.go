@@ -26,6 +26,24 @@ func TestTheNewerWins(t *testing.T) {
 	newer.Expect(t, "msg       1001 10 1 1002 - 1")
 }
 
+func TestTheHubKeepsNothingOfWhoIsGone(t *testing.T) {
+	b := newBench(t, &line.Gateway{Rivalry: session.NewerWins})
+	var clients []*line.Client
+	for _, uid := range []core.UserID{ann, bob, ann, cyd, ann, bob} {
+		clients = append(clients, b.login(uid))
+	}
+	if users, rooms := b.Hub.Kept(); users != 3 || rooms != 3 {
+		t.Errorf("%d users and %d rooms while three are there", users, rooms)
+	}
+	for _, c := range clients {
+		_ = c.Close()
+	}
+	b.StopHub(t.Context())
+	if users, rooms := b.Hub.Kept(); users != 0 || rooms != 0 {
+		t.Errorf("%d users and %d rooms are kept", users, rooms)
+	}
+}
+
 func TestTheOlderWins(t *testing.T) {
 	b := newBench(t, &line.Gateway{Rivalry: session.OlderWins})
 	older, newer := b.login(ann), b.dial()
@@ -98,6 +116,7 @@ func TestCloseLetsTheQueueLeaveAndSaysFarewell(t *testing.T) {
 		c.Expect(t, fmt.Sprintf("pong %d %s", i, word))
 	}
 	c.Expect(t, "bye revoked")
+	b.Check(c.SetReadDeadline(time.Now().Add(time.Second))) // the end comes at once
 	c.ExpectEnd(t)
 	_ = c.Close()
 	until(t, "the session has ended", func() bool { return b.Hub.Connections() == 0 })

@@ -27,7 +27,7 @@ type size struct {
 }
 
 func TestEveryViewEndsEqualToTheStore(t *testing.T) {
-	of := size{users: 120, rooms: 16, members: 12, posting: 2500 * time.Millisecond, pause: 15 * time.Millisecond}
+	of := size{users: 120, rooms: 16, members: 12, posting: 2 * time.Second, pause: 15 * time.Millisecond}
 	if os.Getenv("PARLEY_SOAK") == "1" {
 		of = size{users: 300, rooms: 40, members: 20, posting: time.Minute, pause: 40 * time.Millisecond}
 	}

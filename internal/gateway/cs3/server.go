@@ -68,25 +68,12 @@ func New(cfg Config) *Gateway {
 	return g
 }
 
-// Serve accepts socket connections until ln is closed.
-func (g *Gateway) Serve(ln net.Listener) error {
-	var pause time.Duration
-	for {
-		conn, err := ln.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return nil
-		case err != nil:
-			// Most often there are no files left to open. That passes.
-			pause = min(max(2*pause, 10*time.Millisecond), time.Second)
-			g.Log.Error("accepting failed", "gateway", gateway, "err", err, "pause", pause)
-			time.Sleep(pause)
-		default:
-			pause = 0
-			c := newConn(g, conn)
-			g.Goroutines.Go("cs3 connection", c.turn)
-		}
-	}
+// Serve serves the socket connections of a listener until it is closed.
+func (g *Gateway) Serve(ln net.Listener) error { return g.Hub.Accept(ln, gateway, g.open) }
+
+func (g *Gateway) open(nc net.Conn) {
+	c := newConn(g, nc)
+	g.Goroutines.Go("cs3 connection", c.turn)
 }
 
 // origin tells where a request came from by the peer's address.

@@ -1,7 +1,6 @@
 package llfc
 
 import (
-	"errors"
 	"log/slog"
 	"net"
 	"strconv"
@@ -24,7 +23,6 @@ const Name core.Gateway = "llfc"
 const (
 	defaultSilence     = 20 * time.Second
 	defaultLoginWithin = 60 * time.Second
-	longestPause       = time.Second // between attempts to accept while the system has no resources for it
 )
 
 // tokens is what /user_login hands out: docs/protocols/llfc.md#token.
@@ -71,26 +69,11 @@ func New(cfg Config) *Gateway {
 	return g
 }
 
-// Serve accepts connections until the listener is closed, and returns the listener's error then.
+// Serve serves the connections of a listener until it is closed.
 func (g *Gateway) Serve(ln net.Listener) error {
 	if a, ok := ln.Addr().(*net.TCPAddr); ok {
 		port := strconv.Itoa(a.Port)
 		g.port.Store(&port)
 	}
-	var pause time.Duration
-	for {
-		nc, err := ln.Accept()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return err
-		case err != nil:
-			// Out of file descriptors, most likely: those who leave make room.
-			pause = min(max(2*pause, 5*time.Millisecond), longestPause)
-			g.cfg.Log.Warn("a connection could not be accepted", "gateway", Name, "err", err, "pause", pause)
-			time.Sleep(pause)
-		default:
-			pause = 0
-			g.open(nc)
-		}
-	}
+	return g.cfg.Hub.Accept(ln, Name, g.open)
 }
