@@ -3,32 +3,21 @@ package account
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 
-	"go.uber.org/goleak"
-
 	"parley/internal/cluster"
 	"parley/internal/core"
 	"parley/internal/obs"
 	"parley/internal/store"
+	"parley/test/clean"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if n := obs.Panics(); n != 0 {
-			fmt.Fprintln(os.Stderr, n, "panics were recovered")
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { clean.Main(m) }
 
 // cheap is a hash that costs next to nothing.
 var cheap = cost{memory: 64, time: 1, threads: 1}

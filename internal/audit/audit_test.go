@@ -3,32 +3,21 @@ package audit_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"parley/internal/audit"
 	"parley/internal/core"
 	"parley/internal/obs"
 	"parley/internal/store"
+	"parley/test/clean"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if n := obs.Panics(); n > 0 {
-			fmt.Fprintln(os.Stderr, n, "panics were recovered")
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { clean.Main(m) }
 
 func open(t *testing.T) (*store.DB, *audit.Log) {
 	t.Helper()

@@ -4,29 +4,19 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"parley/internal/contact"
 	"parley/internal/core"
 	"parley/internal/obs"
 	"parley/internal/store"
+	"parley/test/clean"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if n := obs.Panics(); n > 0 {
-			fmt.Fprintln(os.Stderr, n, "panics were recovered")
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { clean.Main(m) }
 
 // The users of most tests. Dave is disabled, nobody does not exist.
 const (

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"go.uber.org/goleak"
 
 	"parley/internal/account"
 	"parley/internal/audit"
@@ -29,17 +27,10 @@ import (
 	"parley/internal/obs"
 	"parley/internal/session"
 	"parley/internal/store"
+	"parley/test/clean"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if n := obs.Panics(); n > 0 {
-			fmt.Fprintln(os.Stderr, n, "panics were recovered")
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { clean.Main(m) }
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second

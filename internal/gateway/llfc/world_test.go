@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"parley/internal/account"
 	"parley/internal/audit"
 	"parley/internal/chat"
@@ -29,17 +27,10 @@ import (
 	"parley/internal/outbox"
 	"parley/internal/session"
 	"parley/internal/store"
+	"parley/test/clean"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		if n := obs.Panics(); n > 0 {
-			fmt.Fprintln(os.Stderr, n, "panics were recovered")
-			code = 1
-		}
-		os.Exit(code)
-	}))
-}
+func TestMain(m *testing.M) { clean.Main(m) }
 
 // The users of most tests, with the names and ids of the original document.
 const (
