@@ -17,6 +17,7 @@ import (
 	"parley/internal/cluster"
 	"parley/internal/config"
 	"parley/internal/contact"
+	"parley/internal/core"
 	"parley/internal/gateway/control"
 	"parley/internal/obs"
 	"parley/internal/outbox"
@@ -74,7 +75,10 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{out}, audit.New(a.db), a.chat, account.Config{
 		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Log: log, Metrics: a.metrics,
 	})
-	a.accounts.OnRevoke(a.hub.Revoke)
+	a.accounts.OnRevoke(func(user core.UserID, epoch int64) {
+		a.chat.AccountChanged(user)
+		a.hub.Revoke(user, epoch)
+	})
 	a.control = control.New(a.accounts, log)
 	a.hub.Start(a.chat)
 	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })

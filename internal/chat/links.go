@@ -53,6 +53,14 @@ func (l *links) get(p pair, ask func() (core.ConversationID, error)) (link, erro
 	return k, nil
 }
 
+// forgetAll is for what may concern anybody, and is rare.
+func (l *links) forgetAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gen++
+	clear(l.m)
+}
+
 func (l *links) forget(a, b core.UserID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

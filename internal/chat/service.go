@@ -181,6 +181,9 @@ func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) 
 // ContactsChanged makes the service ask again who of the two may write to whom.
 func (s *Service) ContactsChanged(a, b core.UserID) { s.links.forget(a, b) }
 
+// AccountChanged makes the service ask again who may write to a user: the account may have been disabled.
+func (s *Service) AccountChanged(core.UserID) { s.links.forgetAll() }
+
 // JoinLobby makes a new account a member of the lobby, from the present on, within the transaction that makes it.
 func (s *Service) JoinLobby(ctx context.Context, user core.UserID) error {
 	return s.addMember(ctx, core.Lobby, user)

@@ -145,6 +145,7 @@ func (s *Session) Start(ctx context.Context, answer ...[]byte) error {
 		return nil
 	}
 	for _, b := range answer {
+		s.bulk += len(b)
 		s.enqueue(Frame{Bytes: b})
 	}
 	s.enqueue(s.held...)
@@ -190,6 +191,7 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 		s.feed.behind--
 	}
 	if len(frames) > 0 {
+		s.bulk = size(frames)
 		s.enqueue(frames...)
 	}
 }

@@ -335,8 +335,7 @@ type publication struct {
 	ev        core.Event
 	posted    core.MessagesPosted
 	isMessage bool
-	encoded   [8]encoding
-	n         int
+	encoded   []encoding // one for each gateway that hears of it
 }
 
 type encoding struct {
@@ -360,20 +359,18 @@ func (p *publication) hand(s *Session, viewer core.UserID) {
 }
 
 func (p *publication) encoding(profile *Profile) *encoding {
-	for i := range p.n {
+	for i := range p.encoded {
 		if p.encoded[i].profile == profile {
 			return &p.encoded[i]
 		}
 	}
-	e := &p.encoded[p.n]
-	*e = encoding{profile: profile, frames: profile.Codec.Encode(p.ev)}
-	p.n++
-	return e
+	p.encoded = append(p.encoded, encoding{profile: profile, frames: profile.Codec.Encode(p.ev)})
+	return &p.encoded[len(p.encoded)-1]
 }
 
 func (p *publication) count() {
-	for i := range p.n {
-		if e := &p.encoded[i]; e.queued > 0 {
+	for _, e := range p.encoded {
+		if e.queued > 0 {
 			e.profile.deliveries.Add(float64(e.queued))
 		}
 	}

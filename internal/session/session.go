@@ -54,6 +54,7 @@ type Session struct {
 	actor    core.Actor
 	out      []Frame
 	outBytes int
+	bulk     int    // bytes of the login's answer or of the page that was queued last: they are no sign of a slow peer
 	queued   uint64 // bytes ever queued
 	written  uint64 // bytes ever taken by the kernel
 	room     chan struct{}
@@ -97,7 +98,7 @@ func (s *Session) push(frames ...Frame) {
 	switch {
 	case s.phase == closing:
 		return
-	case s.outBytes > overflowFactor*s.profile.QueueBytes:
+	case s.outBytes > overflowFactor*s.profile.QueueBytes+s.bulk:
 		s.close(Overflow, true)
 		return
 	}

@@ -282,14 +282,13 @@ func TestStopTellsEverybodyAndWaits(t *testing.T) {
 		}
 		c.Expect(t, "bye stopping")
 		c.ExpectEnd(t)
+	}
+	late := b.dial()
+	late.Expect(t, "bye stopping")
+	for _, c := range append(clients, late) {
 		_ = c.Close()
 	}
 	<-stopped
-	late, err := net.Dial("tcp", b.addr)
-	b.Check(err)
-	c := line.NewClient(late)
-	c.Expect(t, "bye stopping")
-	_ = late.Close()
 }
 
 func TestStopCutsWhoTakesNothing(t *testing.T) {

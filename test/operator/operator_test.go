@@ -390,3 +390,37 @@ func TestDemo(t *testing.T) {
 		t.Errorf("demo ends with %v", err)
 	}
 }
+
+func TestNobodyWritesToADisabledAccount(t *testing.T) {
+	s := program.Start(t, t.TempDir(), nil)
+	s.AddUser("ann")
+	s.AddUser("bob")
+	ann, _, err := client.Login(s.HTTP, "ann", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob, _, err := client.Login(s.HTTP, "bob", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Befriend(ann, bob); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{0, 1011} {
+		if err := ann.Say(bob.UID, fmt.Sprint("m", want), "hello"); err != nil {
+			t.Fatal(err)
+		}
+		f, err := ann.Wait(1018)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := f.Texts(); err != nil || got.Error != want {
+			t.Errorf("1018 answers %d, want %d (%v)", got.Error, want, err)
+		}
+		if want == 0 {
+			if out, err := s.Command("", "user", "disable", "bob"); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+		}
+	}
+}

@@ -28,14 +28,14 @@ type size struct {
 
 func TestEveryViewEndsEqualToTheStore(t *testing.T) {
 	of := size{users: 120, rooms: 16, members: 12, posting: 2 * time.Second, pause: 15 * time.Millisecond}
-	if os.Getenv("PARLEY_SOAK") == "1" {
+	if os.Getenv("SOAK") != "" {
 		of = size{users: 300, rooms: 40, members: 20, posting: time.Minute, pause: 40 * time.Millisecond}
 	}
 	seed := rand.Uint64()
-	if _, err := fmt.Sscan(os.Getenv("PARLEY_SEED"), &seed); err == nil {
+	if _, err := fmt.Sscan(os.Getenv("SEED"), &seed); err == nil {
 		t.Log("the seed is given")
 	}
-	t.Logf("PARLEY_SEED=%d", seed)
+	t.Logf("SEED=%d", seed)
 	c := newCity(t, seed, of)
 	c.live()
 	c.checkStore()
