@@ -62,7 +62,6 @@ type city struct {
 	stored, heard, connections, again atomic.Int64
 	dropped                           [len(dropNames)]atomic.Int64
 
-	mu    sync.Mutex // guards store
 	store map[core.ConversationID]*conversation
 }
 
