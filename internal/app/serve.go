@@ -108,7 +108,10 @@ func (s *server) listen(ctx context.Context) error {
 		open      func(key string, ln net.Listener)
 	}{
 		{"http.addr", s.cfg.HTTP.Addr, s.http(s.routes())},
-		{"llfc.addr", s.cfg.LLFC.Addr, s.socket(s.llfc)},
+		{"llfc.addr", s.cfg.LLFC.Addr, func(key string, ln net.Listener) {
+			s.llfc.Bind(ln)
+			s.socket(s.llfc)(key, ln)
+		}},
 		{"cs3.addr", s.cfg.CS3.Addr, s.socket(s.cs3)},
 		{"cs3.http_addr", s.cfg.CS3.HTTPAddr, s.http(s.cs3.Handler())},
 		{"metrics.addr", s.cfg.Metrics.Addr, s.http(s.inspection())},

@@ -69,11 +69,13 @@ func New(cfg Config) *Gateway {
 	return g
 }
 
-// Serve serves the connections of a listener until it is closed.
-func (g *Gateway) Serve(ln net.Listener) error {
+// Bind makes known on which listener Serve will be called: logins at the gate are sent there from now on.
+func (g *Gateway) Bind(ln net.Listener) {
 	if a, ok := ln.Addr().(*net.TCPAddr); ok {
 		port := strconv.Itoa(a.Port)
 		g.port.Store(&port)
 	}
-	return g.cfg.Hub.Accept(ln, Name, g.open)
 }
+
+// Serve serves the connections of a listener until it is closed.
+func (g *Gateway) Serve(ln net.Listener) error { return g.cfg.Hub.Accept(ln, Name, g.open) }

@@ -105,6 +105,7 @@ func (w *world) serve() {
 	w.frames, err = net.Listen("tcp", "127.0.0.1:0")
 	w.must(err)
 	w.addr = w.frames.Addr().String()
+	w.gw.Bind(w.frames)
 	w.goroutines.Go("accept", func() { _ = w.gw.Serve(w.frames) })
 	mux := http.NewServeMux()
 	w.gw.Routes(mux)
