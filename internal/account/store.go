@@ -68,7 +68,7 @@ func (s *Service) byPhone(ctx context.Context, key string) (account, error) {
 }
 
 func (s *Service) users(ctx context.Context) ([]core.User, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+userColumns+` FROM "user" u ORDER BY u.uid`)
+	rows, err := s.db.Q(ctx).NewSelect().TableExpr(`"user" AS u`).ColumnExpr(userColumns).OrderExpr("u.uid").Rows(ctx)
 	if err != nil {
 		return nil, err
 	}

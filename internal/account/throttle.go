@@ -24,6 +24,8 @@ const (
 	sendsByAddress = 5
 	sendWindow     = 600 * time.Second
 	sendsByIP      = 3 // times the registrations allowed
+	// sendsWithoutLimit is for servers that do not limit registrations: they must not mail the world all the same.
+	sendsWithoutLimit = 3000
 )
 
 // throttle limits how often something can be tried. Its counters are the cluster's.
@@ -180,10 +182,12 @@ func (t throttle) registering(ctx context.Context, network string, limit int) er
 
 // sending counts a code that is asked for.
 func (t throttle) sending(ctx context.Context, recipient, network string, registrations int) error {
+	limit := int64(sendsWithoutLimit)
 	if registrations > 0 {
-		if err := t.count(ctx, "parley:code:ip:"+network, int64(sendsByIP*registrations), time.Hour); err != nil {
-			return err
-		}
+		limit = int64(sendsByIP * registrations)
+	}
+	if err := t.count(ctx, "parley:code:ip:"+network, limit, time.Hour); err != nil {
+		return err
 	}
 	return t.count(ctx, "parley:code:"+recipient, sendsByAddress, sendWindow)
 }

@@ -13,6 +13,9 @@ import (
 	"parley/internal/store"
 )
 
+// lastEntry is the name of the entry that says that a backup is whole.
+const lastEntry = "complete"
+
 // kept are the folders beside the database that a backup holds.
 var kept = []string{avatarDir}
 
@@ -63,6 +66,10 @@ func pack(archive, db, dataDir string) (err error) {
 			return err
 		}
 	}
+	// A file that was cut short at the end of an entry would pass for whole.
+	if err := w.WriteHeader(&tar.Header{Name: lastEntry, Mode: 0o600}); err != nil {
+		return err
+	}
 	if err := w.Close(); err != nil {
 		return err
 	}
@@ -105,8 +112,11 @@ func Restore(ctx context.Context, dataDir, file string) (err error) {
 		return fmt.Errorf("%s is not a whole backup: %w", file, err)
 	}
 	found, err := store.Check(ctx, filepath.Join(tmp, databaseFile))
-	if err != nil || len(found) > 0 {
-		return fmt.Errorf("the backup's database is damaged: %v %w", found, err)
+	if err == nil && len(found) > 0 {
+		err = errors.New(found[0])
+	}
+	if err != nil {
+		return fmt.Errorf("the backup's database is damaged: %w", err)
 	}
 	for _, name := range append(kept, databaseFile) { // the database last: without it the folder counts as empty
 		err := os.Rename(filepath.Join(tmp, name), filepath.Join(dataDir, name))
@@ -128,16 +138,16 @@ func unpack(dir, file string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	seen := false
 	for r := tar.NewReader(f); ; {
 		h, err := r.Next()
-		if err == io.EOF && seen {
+		switch {
+		case errors.Is(err, io.EOF):
+			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		case h.Name == lastEntry:
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		seen = seen || h.Name == databaseFile
 		if err := extract(root, h.Name, r); err != nil {
 			return err
 		}

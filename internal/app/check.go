@@ -89,23 +89,17 @@ func checkDatabase(ctx context.Context, path string) error {
 }
 
 func checkPorts(ctx context.Context, cfg config.Config) (findings []Finding) {
-	for _, l := range []struct{ key, addr string }{
-		{"http.addr", cfg.HTTP.Addr},
-		{"llfc.addr", cfg.LLFC.Addr},
-		{"cs3.addr", cfg.CS3.Addr},
-		{"cs3.http_addr", cfg.CS3.HTTPAddr},
-		{"metrics.addr", cfg.Metrics.Addr},
-	} {
-		if l.addr == "" {
+	for _, l := range addresses(&cfg) {
+		if *l.addr == "" {
 			continue
 		}
 		var lc net.ListenConfig
-		ln, err := lc.Listen(ctx, "tcp", l.addr)
+		ln, err := lc.Listen(ctx, "tcp", *l.addr)
 		if err == nil {
 			err = ln.Close()
 		}
 		findings = append(findings, Finding{
-			l.key + " " + l.addr, err, "stop what uses the port, or set " + l.key + " to another address, or to \"\" to turn it off",
+			l.key + " " + *l.addr, err, "stop what uses the port, or set " + l.key + " to another address, or to \"\" to turn it off",
 		})
 	}
 	return findings

@@ -27,8 +27,8 @@ func Demo(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Write
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(cfg.DataDir)) }()
-	for _, addr := range []*string{&cfg.HTTP.Addr, &cfg.LLFC.Addr, &cfg.CS3.Addr, &cfg.CS3.HTTPAddr, &cfg.Metrics.Addr} {
-		freePort(ctx, addr)
+	for _, l := range addresses(&cfg) {
+		freePort(ctx, l.addr)
 	}
 	a, err := Open(ctx, cfg, log)
 	if err != nil {

@@ -103,30 +103,44 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 
 // listen opens every address of the configuration before anything is served, so that a busy port is known at once.
 func (s *server) listen(ctx context.Context) error {
-	for _, l := range []struct {
-		key, addr string
-		open      func(key string, ln net.Listener)
-	}{
-		{"http.addr", s.cfg.HTTP.Addr, s.http(s.routes())},
-		{"llfc.addr", s.cfg.LLFC.Addr, func(key string, ln net.Listener) {
+	open := map[string]func(key string, ln net.Listener){
+		"http.addr": s.http(s.routes()),
+		"llfc.addr": func(key string, ln net.Listener) {
 			s.llfc.Bind(ln)
 			s.socket(s.llfc)(key, ln)
-		}},
-		{"cs3.addr", s.cfg.CS3.Addr, s.socket(s.cs3)},
-		{"cs3.http_addr", s.cfg.CS3.HTTPAddr, s.http(s.cs3.Handler())},
-		{"metrics.addr", s.cfg.Metrics.Addr, s.http(s.inspection())},
-	} {
-		if l.addr == "" {
+		},
+		"cs3.addr":      s.socket(s.cs3),
+		"cs3.http_addr": s.http(s.cs3.Handler()),
+		"metrics.addr":  s.http(s.inspection()),
+	}
+	for _, l := range addresses(&s.cfg) {
+		if *l.addr == "" {
 			continue
 		}
 		var lc net.ListenConfig
-		ln, err := lc.Listen(ctx, "tcp", l.addr)
+		ln, err := lc.Listen(ctx, "tcp", *l.addr)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.key, err)
 		}
-		l.open(l.key, ln)
+		open[l.key](l.key, ln)
 	}
 	return nil
+}
+
+// address is a key of the configuration that something listens on.
+type address struct {
+	key  string
+	addr *string
+}
+
+func addresses(cfg *config.Config) []address {
+	return []address{
+		{"http.addr", &cfg.HTTP.Addr},
+		{"llfc.addr", &cfg.LLFC.Addr},
+		{"cs3.addr", &cfg.CS3.Addr},
+		{"cs3.http_addr", &cfg.CS3.HTTPAddr},
+		{"metrics.addr", &cfg.Metrics.Addr},
+	}
 }
 
 // gateway is one that serves raw connections.
@@ -151,7 +165,9 @@ func (s *server) http(h http.Handler) func(string, net.Listener) {
 			MaxHeaderBytes:    32 << 10,
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
-		s.listeners = append(s.listeners, listener{key, ln, srv.Serve, srv.Shutdown})
+		s.listeners = append(s.listeners, listener{key, ln, srv.Serve, func(ctx context.Context) error {
+			return errors.Join(srv.Shutdown(ctx), ignoreClosed(ln.Close()))
+		}})
 	}
 }
 
@@ -170,12 +186,20 @@ func (s *server) sweep(ctx context.Context) {
 	}
 }
 
+// ignoreClosed is for what may have been closed before.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
 func (s *server) stop(ctx context.Context) error {
 	s.ready.Store(false)
 	s.hub.Quiesce()
 	var errs []error
 	for _, l := range s.listeners {
-		if err := l.stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := ignoreClosed(l.stop(ctx)); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", l.key, err))
 		}
 	}

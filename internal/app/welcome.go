@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"parley/internal/gateway/front"
 )
@@ -29,6 +30,17 @@ func (s *server) addr(key, host string) string {
 	return ""
 }
 
+// home returns the URL of http.addr, or the public one if the operator gave it; "" if there is none.
+func (s *server) home(host string) string {
+	if s.cfg.HTTP.PublicURL != "" {
+		return strings.TrimSuffix(s.cfg.HTTP.PublicURL, "/")
+	}
+	if addr := s.addr("http.addr", host); addr != "" {
+		return "http://" + addr
+	}
+	return ""
+}
+
 // ways lists how each kind of client connects, for somebody who reaches this machine as host.
 func (s *server) ways(host string) []front.Way {
 	var ways []front.Way
@@ -47,7 +59,7 @@ func (s *server) ways(host string) []front.Way {
 	if llfc == "" {
 		llfc = s.addr("llfc.addr", host)
 	}
-	add("llfc", "http://", s.addr("http.addr", host), "tcp ", llfc)
+	add("llfc", "", s.home(host), "tcp ", llfc)
 	add("CS3", "http://", s.addr("cs3.http_addr", host), "tcp ", s.addr("cs3.addr", host))
 	return ways
 }
@@ -70,8 +82,8 @@ func (s *server) welcome(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if home := s.addr("http.addr", "localhost"); token != "" && home != "" {
-		fmt.Fprintf(out, "\nMake the first administrator here (the link works once):\n  http://%s/setup?token=%s\n", home, token)
+	if home := s.home("localhost"); token != "" && home != "" {
+		fmt.Fprintf(out, "\nMake the first administrator here (the link works once):\n  %s/setup?token=%s\n", home, token)
 	}
 	fmt.Fprintln(out)
 	return nil

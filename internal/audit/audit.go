@@ -6,9 +6,26 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/uptrace/bun"
+
 	"parley/internal/core"
 	"parley/internal/store"
 )
+
+// entry is a row.
+type entry struct {
+	bun.BaseModel `bun:"table:audit"`
+
+	ID        int64 `bun:",pk,autoincrement"`
+	At        int64 // unix milliseconds
+	ActorID   core.UserID
+	ActorName string
+	Action    string
+	Target    string
+	Detail    string
+	Gateway   core.Gateway
+	IP        string `bun:"ip"`
+}
 
 // Log is the record in the database. It only grows; nothing in the server changes or removes an entry.
 type Log struct {
@@ -28,8 +45,12 @@ func (l *Log) Record(ctx context.Context, actor core.Actor, action, target, deta
 	if from.IP.IsValid() {
 		ip = from.IP.Unmap().String()
 	}
+	e := entry{
+		At: time.Now().UnixMilli(), ActorID: actor.User(), ActorName: actor.Name(), Action: action, Target: target, Detail: detail,
+		Gateway: from.Gateway, IP: ip,
+	}
 	err := l.db.Update(ctx, func(ctx context.Context) error {
-		_, err := l.db.Exec(ctx, insert, time.Now().UnixMilli(), int64(actor.User()), actor.Name(), action, target, detail, string(from.Gateway), ip)
+		_, err := l.db.Q(ctx).NewInsert().Model(&e).Exec(ctx)
 		return err
 	})
 	if err != nil {
@@ -37,5 +58,3 @@ func (l *Log) Record(ctx context.Context, actor core.Actor, action, target, deta
 	}
 	return nil
 }
-
-const insert = `INSERT INTO audit (at, actor_id, actor_name, action, target, detail, gateway, ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`

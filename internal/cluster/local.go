@@ -1,4 +1,4 @@
-// Package cluster holds what the nodes of one installation share: expiring keys, counters and locks.
+// Package cluster holds what the nodes of one installation share: expiring keys and counters.
 // Local is the engine of an installation that consists of one process.
 package cluster
 
@@ -17,9 +17,6 @@ type Local struct {
 	mu     sync.Mutex // guards keys and writes
 	keys   map[string]entry
 	writes int
-
-	locksMu sync.Mutex // guards locks
-	locks   map[string]*lock
 }
 
 type entry struct {
@@ -27,15 +24,9 @@ type entry struct {
 	expires time.Time
 }
 
-// lock is a mutex whose waiters can give up; users counts the holder and the waiters.
-type lock struct {
-	held  chan struct{}
-	users int
-}
-
 // NewLocal returns an empty engine.
 func NewLocal() *Local {
-	return &Local{keys: map[string]entry{}, locks: map[string]*lock{}}
+	return &Local{keys: map[string]entry{}}
 }
 
 // Get returns the value of a live key.
@@ -109,32 +100,5 @@ func (l *Local) put(key string, e entry) {
 		if !now.Before(e.expires) {
 			delete(l.keys, k)
 		}
-	}
-}
-
-// Lock waits for the named lock and returns the function that releases it.
-func (l *Local) Lock(ctx context.Context, key string) (unlock func(), err error) {
-	l.locksMu.Lock()
-	k := l.locks[key]
-	if k == nil {
-		k = &lock{held: make(chan struct{}, 1)}
-		l.locks[key] = k
-	}
-	k.users++
-	l.locksMu.Unlock()
-	select {
-	case k.held <- struct{}{}:
-		return func() { <-k.held; l.leave(key, k) }, nil
-	case <-ctx.Done():
-		l.leave(key, k)
-		return nil, ctx.Err()
-	}
-}
-
-func (l *Local) leave(key string, k *lock) {
-	l.locksMu.Lock()
-	defer l.locksMu.Unlock()
-	if k.users--; k.users == 0 {
-		delete(l.locks, key)
 	}
 }

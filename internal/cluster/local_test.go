@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -21,7 +20,6 @@ type engine interface {
 	Add(ctx context.Context, key string, n int64, ttl time.Duration) (int64, error)
 	TTL(ctx context.Context, key string) (time.Duration, error)
 	Delete(ctx context.Context, keys ...string) error
-	Lock(ctx context.Context, key string) (unlock func(), err error)
 }
 
 func TestLocal(t *testing.T) {
@@ -44,9 +42,6 @@ var conformance = map[string]func(*suite){
 	"keys live for their ttl":                     (*suite).keys,
 	"the first Add starts a counter's ttl":        (*suite).counters,
 	"concurrent Adds are all counted":             (*suite).concurrentAdds,
-	"a lock has one holder":                       (*suite).oneHolder,
-	"a lock is waited for as long as one likes":   (*suite).lockGivesUp,
-	"locks of different names are different":      (*suite).lockNames,
 	"many keys that nobody asks for again expire": (*suite).manyKeys,
 }
 
@@ -133,61 +128,6 @@ func (s *suite) concurrentAdds() {
 	s.add("n", 0, time.Hour, 1000)
 }
 
-func (s *suite) oneHolder() {
-	var wg sync.WaitGroup
-	n := 0 // the race detector watches it
-	for range 50 {
-		wg.Go(func() {
-			unlock, err := s.Lock(s.Context(), "l")
-			if err != nil {
-				s.Error(err)
-				return
-			}
-			defer unlock()
-			n++
-		})
-	}
-	wg.Wait()
-	if n != 50 {
-		s.Errorf("%d had the lock", n)
-	}
-}
-
-func (s *suite) lockGivesUp() {
-	unlock, err := s.Lock(s.Context(), "l")
-	s.must(err)
-	ctx, cancel := context.WithTimeout(s.Context(), time.Second)
-	defer cancel()
-	if _, err := s.Lock(ctx, "l"); !errors.Is(err, context.DeadlineExceeded) {
-		s.Errorf("a held lock was had, or %v", err)
-	}
-	got := make(chan func())
-	go func() {
-		unlock, err := s.Lock(s.Context(), "l")
-		if err != nil {
-			s.Error(err)
-		}
-		got <- unlock
-	}()
-	unlock()
-	(<-got)()
-	unlock, err = s.Lock(s.Context(), "l") // who gave up left nothing behind
-	s.must(err)
-	unlock()
-}
-
-func (s *suite) lockNames() {
-	var unlocks []func()
-	for i := range 10 {
-		unlock, err := s.Lock(s.Context(), fmt.Sprint("l", i))
-		s.must(err)
-		unlocks = append(unlocks, unlock)
-	}
-	for _, unlock := range unlocks {
-		unlock()
-	}
-}
-
 func (s *suite) manyKeys() {
 	for i := range 10_000 {
 		s.must(s.Set(s.Context(), fmt.Sprint("short", i), "x", time.Second))
@@ -207,10 +147,6 @@ func TestLocalForgetsWhatHasExpired(t *testing.T) {
 		(&suite{t, l, time.Sleep}).manyKeys()
 		if len(l.keys) > 10_001 {
 			t.Errorf("%d keys are kept, 10,001 live", len(l.keys))
-		}
-		(&suite{t, l, time.Sleep}).lockNames()
-		if len(l.locks) != 0 {
-			t.Errorf("%d locks are kept, none is held", len(l.locks))
 		}
 	})
 }

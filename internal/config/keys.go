@@ -25,7 +25,7 @@ var keys = []key{
 	},
 	{
 		name: "http.public_url", value: "", rule: webURL,
-		doc: "How people reach this server from outside, for links that it hands out.",
+		doc: "How people reach http.addr from outside: for the set-up link, and as the HTTP address that the first page and the list at the start show.",
 	},
 	{
 		name: "https.addr", value: "", rule: notBuilt,
@@ -166,7 +166,7 @@ var keys = []key{
 
 	{
 		name: "metrics.addr", value: "127.0.0.1:9090", rule: listenAddr,
-		doc: "Metrics for Prometheus, at `/metrics`.",
+		doc: "Metrics for Prometheus at `/metrics`, and profiles of the running program at `/debug/pprof/`. It asks for no password: keep it on loopback or behind a guard.",
 	},
 	{
 		name: "log.level", value: "info", rule: oneOf("debug", "info", "warn", "error"),

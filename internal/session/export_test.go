@@ -1,5 +1,7 @@
 package session
 
+import "parley/internal/core"
+
 // PutViewer is tested from outside.
 var PutViewer = putViewer
 
@@ -9,4 +11,12 @@ func (h *Hub) Kept() (users, rooms int) {
 		users += len(h.users[i].users)
 	}
 	return users, len(h.rooms)
+}
+
+// Online reports whether the user has a live session through any gateway.
+func (h *Hub) Online(user core.UserID) bool {
+	sh := h.userShard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.users[user] != nil
 }

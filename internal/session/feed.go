@@ -121,7 +121,9 @@ func (s *Session) deliver(ev core.MessagesPosted, frames []Frame, skip bool) (qu
 func (s *Session) notice(frames []Frame) {
 	s.mu.Lock()
 	if s.phase == starting {
-		s.held = append(s.held, frames...)
+		if s.held = append(s.held, frames...); size(s.held) > s.profile.QueueBytes {
+			s.close(Overflow, true)
+		}
 		s.mu.Unlock()
 		return
 	}
@@ -196,10 +198,13 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	}
 }
 
+// KeepAlive keeps the session from being silent when its user was heard elsewhere. It confirms nothing.
+func (s *Session) KeepAlive() { s.heard.Store(s.profile.hub.wheel.now.Load()) }
+
 // Heard is called for everything that is read from the peer: it keeps the session alive and, since an inbound frame
 // proves that the peer still runs, confirms what its TCP had acknowledged before.
 func (s *Session) Heard() {
-	s.heard.Store(s.profile.hub.wheel.now.Load())
+	s.KeepAlive()
 	if !s.profile.CatchUp {
 		return
 	}

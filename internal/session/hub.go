@@ -285,14 +285,6 @@ func (r *room) remove(s *Session, at int) int {
 	return last
 }
 
-// Online reports whether the user has a live session through any gateway.
-func (h *Hub) Online(user core.UserID) bool {
-	sh := h.userShard(user)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.users[user] != nil
-}
-
 // Publish hands an event to everybody who must hear it. Events of one conversation come in their order.
 // It never blocks: what a session cannot take now, it gets from the store later.
 func (h *Hub) Publish(ev core.Event) {
@@ -405,22 +397,33 @@ func (h *Hub) Quiesce() { h.stopping.Store(true) }
 func (h *Hub) Stopping() bool { return h.stopping.Load() }
 
 // Stop closes every connection, those with words for it with a farewell, and waits until they have ended.
-// Those that have not when the context ends are cut.
+// Those that have not when the context ends are cut, and waited for a little longer.
 func (h *Hub) Stop(ctx context.Context) {
 	h.Quiesce()
 	for _, s := range h.wheel.all() {
 		s.Close(Stopping)
 	}
+	late := false // guarded by leftMu
+	giveUp := func() {
+		h.leftMu.Lock()
+		defer h.leftMu.Unlock()
+		late = true
+		h.left.Broadcast()
+	}
 	cut := context.AfterFunc(ctx, func() {
 		for _, s := range h.wheel.all() {
 			s.Abort(Stopping)
 		}
+		time.AfterFunc(lingerTimeout, giveUp)
 	})
 	defer cut()
 	h.leftMu.Lock()
-	for h.Connections() > 0 {
+	for h.Connections() > 0 && !late {
 		h.left.Wait()
 	}
 	h.leftMu.Unlock()
+	if n := h.Connections(); n > 0 {
+		h.log.Error("connections did not end", "connections", n)
+	}
 	close(h.quit)
 }

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"runtime"
 	"sync"
 
@@ -59,7 +60,14 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	db := &DB{
 		cfg: cfg, queue: make(chan *unit, 2*maxUnits), commit: make(chan []*unit, 2), done: make(chan struct{}),
 	}
-	var err error
+	// SQLite gives its other files the mode of this one. What is in them concerns nobody else on the machine.
+	f, err := os.OpenFile(cfg.Path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
 	if db.writer, err = open(cfg.Path, "synchronous(FULL)", "cache_size(-65536)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)"); err != nil {
 		return nil, err
 	}
@@ -120,9 +128,6 @@ func (db *DB) Close() error {
 	db.reads.close()
 	return errors.Join(db.write.Close(), db.reader.Close(), db.writer.Close())
 }
-
-// Path returns the path of the database file.
-func (db *DB) Path() string { return db.cfg.Path }
 
 // QueueLength returns how many units of work wait for the committer.
 func (db *DB) QueueLength() int { return len(db.queue) }

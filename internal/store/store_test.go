@@ -19,8 +19,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t testing.TB) *store.DB {
 	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "a b%.db"))
+}
+
+func openAt(t testing.TB, path string) *store.DB {
+	t.Helper()
 	db, err := store.Open(context.Background(), store.Config{
-		Path: filepath.Join(t.TempDir(), "a b%.db"), Log: slog.New(slog.DiscardHandler), Metrics: obs.NewMetrics(),
+		Path: path, Log: slog.New(slog.DiscardHandler), Metrics: obs.NewMetrics(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -168,13 +173,14 @@ func TestClosedStoreRefusesWork(t *testing.T) {
 }
 
 func TestBackupIsACompleteDatabase(t *testing.T) {
-	db := open(t)
+	path := filepath.Join(t.TempDir(), "parley.db")
+	db := openAt(t, path)
 	ctx := context.Background()
 	if err := db.Update(ctx, func(ctx context.Context) error { return put(ctx, db, "kept", "x") }); err != nil {
 		t.Fatal(err)
 	}
 	to := filepath.Join(t.TempDir(), "copy.db")
-	if err := store.Backup(ctx, db.Path(), to); err != nil {
+	if err := store.Backup(ctx, path, to); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := store.Check(ctx, to); err != nil || len(found) > 0 {

@@ -1,13 +1,17 @@
-// Package house keeps the rules of the house: who may import whom, and a sentence before every package.
+// Package house keeps the rules of the house: who may import whom, a sentence before every package, and pages whose links
+// lead somewhere.
 package house
 
 import (
 	"bytes"
 	"go/parser"
 	"go/token"
+	"io/fs"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -152,5 +156,51 @@ func TestProtocolWordsStayInTheirGateway(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+var (
+	codeBlock = regexp.MustCompile("(?ms)^```.*?^```$")
+	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// TestLinksOfPagesLeadSomewhere looks at the files that links name, not at the headings in them.
+func TestLinksOfPagesLeadSomewhere(t *testing.T) {
+	const root = "../.."
+	links := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".md":
+			return nil
+		}
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range link.FindAllSubmatch(codeBlock.ReplaceAll(page, nil), -1) {
+			u, err := url.Parse(string(m[1]))
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+				continue
+			}
+			if u.Scheme != "" || u.Host != "" || u.Path == "" {
+				continue
+			}
+			links++
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), filepath.FromSlash(u.Path))); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, u.Path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if links < 20 {
+		t.Errorf("only %d links found", links)
 	}
 }

@@ -259,6 +259,7 @@ func TestBrokenBackupIsRefused(t *testing.T) {
 	}
 	for name, content := range map[string][]byte{
 		"cut":     whole[:len(whole)/2],
+		"no end":  whole[:len(whole)-1536], // the last entry has 512 bytes, the end of the archive 1,024
 		"empty":   nil,
 		"garbage": []byte(strings.Repeat("garbage ", 500)),
 	} {

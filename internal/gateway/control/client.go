@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 
 	"github.com/go-json-experiment/json"
 )
@@ -41,10 +41,23 @@ func Local(h http.Handler) *Client { return &Client{local{h}} }
 type local struct{ http.Handler }
 
 func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := httptest.NewRecorder()
-	l.ServeHTTP(w, r)
-	return w.Result(), nil
+	a := &answer{header: http.Header{}, status: http.StatusOK}
+	l.ServeHTTP(a, r)
+	return &http.Response{
+		StatusCode: a.status, Status: http.StatusText(a.status), Header: a.header, Body: io.NopCloser(&a.body), Request: r,
+	}, nil
 }
+
+// answer keeps what a handler writes.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // Users lists all accounts.
 func (c *Client) Users(ctx context.Context) ([]User, error) {

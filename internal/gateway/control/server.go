@@ -56,12 +56,13 @@ func (g *Gateway) Serve(ctx context.Context, path string) error {
 		return errors.Join(err, ln.Close())
 	}
 	srv := &http.Server{Handler: g.mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)}
-	stop := context.AfterFunc(ctx, func() { _ = srv.Shutdown(context.WithoutCancel(ctx)) })
-	defer stop()
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { stopped <- srv.Shutdown(context.WithoutCancel(ctx)) })
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		stop()
 		return err
 	}
-	return nil
+	return <-stopped // a command that runs is answered first
 }
 
 // serve turns a command into a handler: decode, run, encode.

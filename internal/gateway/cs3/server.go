@@ -79,7 +79,7 @@ func (g *Gateway) open(nc net.Conn) {
 // origin tells where a request came from by the peer's address.
 func origin(addr string) core.Origin {
 	ap, _ := netip.ParseAddrPort(addr)
-	return core.Origin{Gateway: gateway, IP: ap.Addr()}
+	return core.Origin{Gateway: gateway, IP: ap.Addr().Unmap()}
 }
 
 // register makes an account. The names of this protocol are a part of those that account allows.
@@ -149,7 +149,7 @@ func (g *Gateway) speaker(ctx context.Context, token string) (core.Actor, error)
 	if s == nil {
 		return core.Actor{}, core.ErrLoginRequired
 	}
-	s.Heard()
+	s.KeepAlive()
 	return actor, nil
 }
 

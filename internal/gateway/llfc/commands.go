@@ -75,8 +75,8 @@ func (c *conn) text(answer uint16, body []byte) {
 	size := len(body)
 	c.posts.begin(size)
 	err := c.post(&in, func(_ []core.Message, err error) {
+		defer c.posts.end(size)
 		c.session.Send(in.acknowledgement(c.code(answer, err)))
-		c.posts.end(size)
 	})
 	if err != nil {
 		c.posts.end(size)

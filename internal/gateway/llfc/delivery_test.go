@@ -65,13 +65,13 @@ func TestOfflineMessagesComeInOrderOnceTheyAreConfirmedNoMore(t *testing.T) {
 	reader := w.online(ocz)
 	reader.expectTexts(numbered(0, 400))
 	reader.cut() // without a word: nothing is confirmed
-	w.until("the cut session is gone", func() bool { return !w.hub.Online(ocz) })
+	w.until("the cut session is gone", func() bool { return w.hub.Find(ocz, &w.gw.profile) == nil })
 
 	reader = w.online(ocz)
 	reader.expectTexts(numbered(0, 400))
 	reader.confirm()
 	reader.cut()
-	w.until("the cut session is gone", func() bool { return !w.hub.Online(ocz) })
+	w.until("the cut session is gone", func() bool { return w.hub.Find(ocz, &w.gw.profile) == nil })
 
 	c.send(1017, text(sqy, ocz, "text 400", "text 400"))
 	c.read()
@@ -115,7 +115,7 @@ func TestRetryAfterALostAcknowledgement(t *testing.T) {
 	c.send(1017, said)
 	reader.expect(pushed(said))
 	c.cut()
-	w.until("the cut session is gone", func() bool { return !w.hub.Online(sqy) })
+	w.until("the cut session is gone", func() bool { return w.hub.Find(sqy, &w.gw.profile) == nil })
 	c = w.online(sqy)
 	c.send(1017, said)
 	c.expect(acked(0, said))

@@ -4,8 +4,10 @@ import "sync"
 
 // How much of a connection's texts may be on the way to the disk before its reader waits.
 const (
-	maxPosts     = 256
-	maxPostBytes = 1 << 20
+	maxPosts = 256
+	// maxPostBytes and what may be queued when another request is read must stay below the session's overflow: an
+	// acknowledgement repeats its text.
+	maxPostBytes = 256 << 10
 )
 
 // posts counts the texts of a connection that are on their way to the disk.

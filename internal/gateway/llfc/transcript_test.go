@@ -176,3 +176,43 @@ func (p *play) normal(name, s string) string {
 	}
 	return portField.ReplaceAllString(s, `"port":"<port>"`)
 }
+
+// TestTranscriptsAreComplete finds every id that the server sends and every error code, over HTTP and in frames, of the
+// protocol page's tables in a transcript.
+func TestTranscriptsAreComplete(t *testing.T) {
+	page, err := os.ReadFile("../../../docs/protocols/llfc.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	files, _ := filepath.Glob("testdata/*.txt")
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	said := func(what, pattern string) {
+		if !regexp.MustCompile(`(?m)^\S+ ` + pattern).MatchString(all.String()) {
+			t.Errorf("no transcript has %s", what)
+		}
+	}
+	ids := regexp.MustCompile(`(?m)^\| (\d+) \| S → C \|`).FindAllSubmatch(page, -1)
+	for _, id := range ids {
+		said("a frame "+string(id[1]), `< `+string(id[1])+` `)
+	}
+	codes := regexp.MustCompile(`(?m)^\| (-?\d+) \| \S+ \| ([^|]+) \| ([^|]+) \|$`).FindAllSubmatch(page, -1)
+	for _, c := range codes {
+		code := `\{"error":` + string(c[1]) + `[,}]`
+		if string(c[2]) != "–" {
+			said("HTTP error "+string(c[1]), `= \d+ `+code)
+		}
+		if string(c[3]) != "–" {
+			said("error "+string(c[1])+" in a frame", `< \d+ `+code)
+		}
+	}
+	if len(ids) != 10 || len(codes) != 13 {
+		t.Errorf("the page's tables have %d ids of the server and %d error codes", len(ids), len(codes))
+	}
+}
