@@ -397,6 +397,28 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// TestForeignHeartbeatConfirmsNothing: who is heard on another connection has not got what was sent on their own.
+func TestForeignHeartbeatConfirmsNothing(t *testing.T) {
+	w := newWorld(t, func(c *cs3.Config) { c.Replay = true })
+	w.add("alice")
+	w.add("bob")
+	alice, bob := w.online("alice"), w.online("bob")
+	alice.say("is bob there?")
+	bob.expect(said("alice", "is bob there?"))
+	for range 3 {
+		other := w.dial()
+		other.send(heartbeatObject(bob.token))
+		other.expect(beating)
+		other.conn.Close()
+	}
+	if err := bob.conn.(*net.TCPConn).SetLinger(0); err != nil { // he is gone without a word
+		t.Fatal(err)
+	}
+	bob.conn.Close()
+	bob = w.online("bob")
+	bob.expect(said("alice", "is bob there?"))
+}
+
 // TestReplay: with it, a session begins with what was missed, once.
 func TestReplay(t *testing.T) {
 	w := newWorld(t, func(c *cs3.Config) { c.Replay = true })

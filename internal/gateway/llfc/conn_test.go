@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -303,4 +304,27 @@ func TestStrangersMayWriteWhereTheyMay(t *testing.T) {
 	c.send(1017, said)
 	c.expect(acked(0, said))
 	reader.expect(pushed(said))
+}
+
+// A client that sends large texts without reading is held back, and gets every acknowledgement once it reads. The
+// answers that repeat what was on the way to the disk once overflowed its queue.
+func TestPipelinedLargeTextsAreNotCutOff(t *testing.T) {
+	const texts = 300
+	w := newWorld(t)
+	w.addDocumented()
+	c := w.online(sqy)
+	large := strings.Repeat("x", 59_000)
+	go func() {
+		for i := range texts {
+			c.send(1017, text(sqy, roomUID(core.Lobby), strconv.Itoa(i), large))
+		}
+	}()
+	w.until("the server reads no further", func() bool {
+		before := w.framesRead()
+		<-time.After(200 * time.Millisecond)
+		return before > 0 && w.framesRead() == before
+	})
+	for i := range texts {
+		c.expect(acked(0, text(sqy, roomUID(core.Lobby), strconv.Itoa(i), large)))
+	}
 }
