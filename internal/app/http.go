@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/pprof"
+	"path"
 	"strings"
 )
 
@@ -24,7 +25,18 @@ func (s *server) routes() http.Handler {
 		}
 		s.llfc.NotFound(w, r)
 	})
-	return mux
+	return exact(mux, s.llfc.NotFound)
+}
+
+// exact answers paths that are not clean with notFound, where a mux would send the client elsewhere.
+func exact(mux http.Handler, notFound http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path.Clean(r.URL.Path) != r.URL.Path {
+			notFound(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // inspection is everything on metrics.addr: the figures, and profiles of the running program.

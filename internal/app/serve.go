@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +21,9 @@ import (
 const (
 	// stopTimeout is how long a graceful stop may take before connections are cut.
 	stopTimeout = 15 * time.Second
-	sweepEvery  = time.Hour
+	// httpStopTimeout is how much of that HTTP requests may take that were begun before it.
+	httpStopTimeout = 3 * time.Second
+	sweepEvery      = time.Hour
 )
 
 // server is a running program: the services and everything that listens.
@@ -110,7 +113,7 @@ func (s *server) listen(ctx context.Context) error {
 			s.socket(s.llfc)(key, ln)
 		},
 		"cs3.addr":      s.socket(s.cs3),
-		"cs3.http_addr": s.http(s.cs3.Handler()),
+		"cs3.http_addr": s.http(exact(s.cs3.Handler(), http.NotFound)),
 		"metrics.addr":  s.http(s.inspection()),
 	}
 	for _, l := range addresses(&s.cfg) {
@@ -166,7 +169,11 @@ func (s *server) http(h http.Handler) func(string, net.Listener) {
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 		s.listeners = append(s.listeners, listener{key, ln, srv.Serve, func(ctx context.Context) error {
-			return errors.Join(srv.Shutdown(ctx), ignoreClosed(ln.Close()))
+			err := srv.Shutdown(ctx)
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = srv.Close() // who has not finished asking by now gets no answer
+			}
+			return errors.Join(err, ignoreClosed(ln.Close()))
 		}})
 	}
 }
@@ -194,14 +201,20 @@ func ignoreClosed(err error) error {
 	return err
 }
 
+// stop first lets nobody in any more and gives the HTTP requests that were begun a moment, while everybody else goes on;
+// then it stops the services.
 func (s *server) stop(ctx context.Context) error {
 	s.ready.Store(false)
-	s.hub.Quiesce()
-	var errs []error
+	short, cancel := context.WithTimeout(ctx, httpStopTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
 	for _, l := range s.listeners {
-		if err := ignoreClosed(l.stop(ctx)); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", l.key, err))
-		}
+		wg.Go(func() {
+			if err := ignoreClosed(l.stop(short)); err != nil {
+				s.log.Warn("a listener did not stop in good order", "key", l.key, "err", err)
+			}
+		})
 	}
-	return errors.Join(append(errs, s.Close(ctx))...)
+	wg.Wait()
+	return s.Close(ctx)
 }

@@ -321,11 +321,11 @@ func (w *writer) publish(e *entry) {
 // stop waits until nothing is pending, or the context ends; then what is pending fails.
 func (w *writer) stop(ctx context.Context) {
 	defer close(w.quit)
-	for range maxPending {
+	for taken := range maxPending {
 		select {
 		case w.slots <- struct{}{}:
 		case <-ctx.Done():
-			w.s.cfg.Log.Warn("posts were still pending at the stop", "posts", w.s.Pending())
+			w.s.cfg.Log.Warn("posts were still pending at the stop", "posts", w.s.Pending()-taken)
 			return
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -349,6 +350,45 @@ func TestGracefulStop(t *testing.T) {
 		t.Errorf("a retry of the last acknowledged message: %s %v", f.Body, err)
 	}
 	t.Logf("%d messages were acknowledged before the stop", n)
+}
+
+// TestUnfinishedRequestHoldsUpNoStop: somebody who asks half a question must not keep the others from being told.
+func TestUnfinishedRequestHoldsUpNoStop(t *testing.T) {
+	s := program.Start(t, t.TempDir(), nil)
+	s.AddUser("ann")
+	ann, _, err := client.Login(s.HTTP, "ann", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, err := net.Dial("tcp", s.HTTP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer half.Close()
+	if _, err := io.WriteString(half, "POST /user_login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop() }()
+	if _, err := ann.Wait(1021); err != nil {
+		t.Errorf("the client is not told: %v", err)
+	}
+	ann.Conn.Close()
+	if err := <-stopped; err != nil {
+		t.Errorf("stop: %v\n%s", err, s.Output())
+	}
+	if strings.Contains(s.Output(), "pending") {
+		t.Errorf("posts that nobody sent:\n%s", s.Output())
+	}
+}
+
+func TestUncleanPathsAreUnknown(t *testing.T) {
+	s := program.Start(t, t.TempDir(), nil)
+	for _, url := range []string{s.HTTP + "//user_login", s.HTTP + "/a/../user_login", s.CS3HTTP + "/avatar/../parley.db"} {
+		if resp, _ := get(t, "http://"+url); resp.StatusCode != http.StatusNotFound || resp.Request.Response != nil {
+			t.Errorf("%s: status %d", url, resp.StatusCode)
+		}
+	}
 }
 
 func TestDemo(t *testing.T) {

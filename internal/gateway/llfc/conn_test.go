@@ -328,3 +328,23 @@ func TestPipelinedLargeTextsAreNotCutOff(t *testing.T) {
 		c.expect(acked(0, text(sqy, roomUID(core.Lobby), strconv.Itoa(i), large)))
 	}
 }
+
+// An acknowledgement repeats what was sent, but for bytes that are no UTF-8.
+func TestAcknowledgementIsUTF8(t *testing.T) {
+	w := newWorld(t)
+	w.addDocumented()
+	c := w.online(sqy)
+	said := text(sqy, roomUID(core.Lobby), "1", "half CUT")
+	c.send(1017, strings.Replace(said, "CUT", "\xf0\x9f", 1))
+	c.expect(acked(0, strings.Replace(said, "CUT", "\uFFFD", 1)))
+}
+
+func TestFieldThatStandsTwice(t *testing.T) {
+	w := newWorld(t)
+	w.addDocumented()
+	c := w.online(sqy)
+	c.send(1007, `{"uid":5,"a":1,"a":2,"uid":1055}`)
+	if got := c.read(); !strings.HasPrefix(got, `1008 {"error":0,"uid":1055`) {
+		t.Error(got)
+	}
+}

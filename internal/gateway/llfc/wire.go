@@ -94,12 +94,16 @@ func (l *loose) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// decode decodes a body that must be a JSON object. A character that was cut in half does not make a message invalid.
+// lenient: a character that was cut in half does not make a message invalid, and of a field that stands twice the last
+// one counts.
+var lenient = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+
+// decode decodes a body that must be a JSON object.
 func decode(body []byte, in any) error {
 	if body = bytes.TrimLeft(body, " \t\r\n"); len(body) == 0 || body[0] != '{' {
 		return core.ErrInvalid
 	}
-	if json.Unmarshal(body, in, jsontext.AllowInvalidUTF8(true)) != nil {
+	if json.Unmarshal(body, in, lenient) != nil {
 		return core.ErrInvalid
 	}
 	return nil
@@ -110,7 +114,7 @@ func (in *textRequest) items() (items []textItem, err error) {
 	if len(in.TextArray) == 0 {
 		return nil, nil
 	}
-	if json.Unmarshal(in.TextArray, &items, jsontext.AllowInvalidUTF8(true)) != nil {
+	if json.Unmarshal(in.TextArray, &items, lenient) != nil {
 		return nil, core.ErrInvalid
 	}
 	return items, nil
@@ -171,6 +175,9 @@ func offlineNotice(user core.UserID) []byte {
 // acknowledgement answers a text and repeats what it was about. Where a frame has no room for all of that, the contents
 // are left out: their ids stay, unless they alone are too much.
 func (in *textRequest) acknowledgement(code int) []byte {
+	if !utf8.Valid(in.TextArray) {
+		in.TextArray = bytes.ToValidUTF8(in.TextArray, []byte("\uFFFD"))
+	}
 	b := frame.Begin(make([]byte, 0, len(in.TextArray)+96), msgTextAnswer)
 	b = appendInt(b, `{"error":`, code)
 	b = appendInt(b, `,"fromuid":`, in.FromUID)
@@ -194,7 +201,7 @@ func (in *textRequest) appendIDs(b []byte) []byte {
 		MsgID jsontext.Value `json:"msgid"`
 	}
 	// The texts were decoded before, or are answered with an error that says so.
-	_ = json.Unmarshal(in.TextArray, &items, jsontext.AllowInvalidUTF8(true))
+	_ = json.Unmarshal(in.TextArray, &items, lenient)
 	b = append(b, '[')
 	for i, it := range items {
 		if i > 0 {
