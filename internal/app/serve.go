@@ -82,6 +82,7 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 		}
 	})
 	s.goroutines.Go("sweeper", func() { s.sweep(background) })
+	tuneCollector()
 	s.goroutines.Go("tidier", func() { tidy(background) })
 	for _, l := range s.listeners {
 		s.goroutines.Go(l.key, func() {
