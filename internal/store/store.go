@@ -75,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err := migrate(ctx, db.writer); err != nil {
 		return nil, errors.Join(err, db.writer.Close())
 	}
-	if db.reader, err = open(cfg.Path, "query_only(1)", "cache_size(-1024)"); err != nil {
+	if db.reader, err = open(cfg.Path, "query_only(1)", "cache_size(-512)"); err != nil {
 		return nil, errors.Join(err, db.writer.Close())
 	}
 	readers := max(4, runtime.NumCPU())
