@@ -1,0 +1,92 @@
+package crossprotocol
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/test/program"
+)
+
+// example is one of the little clients in examples/ that runs.
+type example struct {
+	in    io.WriteCloser
+	lines chan string
+}
+
+func run(t *testing.T, args ...string) *example {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "python3", append([]string{"-u"}, args...)...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e := &example{in, make(chan string, 100)}
+	go func() {
+		defer close(e.lines)
+		for s := bufio.NewScanner(out); s.Scan(); {
+			e.lines <- s.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return e
+}
+
+// see waits for a line that contains want.
+func (e *example) see(t *testing.T, want string) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	var seen []string
+	for {
+		select {
+		case line, ok := <-e.lines:
+			if strings.Contains(line, want) {
+				return
+			}
+			if seen = append(seen, line); !ok {
+				t.Fatalf("ended without %q: %q", want, seen)
+			}
+		case <-deadline:
+			t.Fatalf("no %q in %q", want, seen)
+		}
+	}
+}
+
+// TestExamplesTalkToEachOther runs the clients that the README tells people to try.
+func TestExamplesTalkToEachOther(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("python3 is missing")
+		}
+		t.Skip("python3 is missing")
+	}
+	s := program.Start(t, t.TempDir(), nil)
+	s.AddUser("ann")
+	ann := run(t, "../../examples/llfc.py", s.HTTP, "ann", "secret", "1500000001")
+	ann.see(t, "1500000001: 'lobby'")
+	carl := run(t, "../../examples/cs3.py", s.CS3, "carl", "secret") // the name is new
+	if _, err := io.WriteString(carl.in, "hello from CS3\n"); err != nil {
+		t.Fatal(err)
+	}
+	ann.see(t, "1500000001: carl: hello from CS3")
+	if _, err := io.WriteString(ann.in, "你好\n"); err != nil {
+		t.Fatal(err)
+	}
+	carl.see(t, "ann: 你好")
+}
