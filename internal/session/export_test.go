@@ -7,8 +7,12 @@ var PutViewer = putViewer
 
 // Kept returns how many users and rooms the hub holds sessions of.
 func (h *Hub) Kept() (users, rooms int) {
+	h.roomsMu.RLock()
+	defer h.roomsMu.RUnlock()
 	for i := range h.users {
+		h.users[i].mu.RLock()
 		users += len(h.users[i].users)
+		h.users[i].mu.RUnlock()
 	}
 	return users, len(h.rooms)
 }
