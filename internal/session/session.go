@@ -252,7 +252,7 @@ func (s *Session) finish() (got []core.Position) {
 // confirm passes on what has arrived. s.mu is not held.
 func (s *Session) confirm(got []core.Position) {
 	if len(got) > 0 {
-		s.profile.hub.source.Confirm(s.viewer(), s.profile.Gateway, got)
+		s.profile.hub.source.Confirm(s.Actor().User(), s.profile.Gateway, got)
 	}
 }
 
