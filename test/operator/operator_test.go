@@ -404,6 +404,7 @@ func TestDemo(t *testing.T) {
 	}
 	kill := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
+	defer cmd.Process.Kill() // does nothing once it has ended
 	buf := make([]byte, 1)
 	for !strings.Contains(out.String(), "llfc  http://") || !strings.HasSuffix(out.String(), "\n") {
 		n, err := pipe.Read(buf)
