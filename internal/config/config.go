@@ -89,7 +89,12 @@ type Config struct {
 	} `koanf:"account"`
 	Limits struct {
 		Register int `koanf:"register"`
+		FileMB   int `koanf:"file_mb"`
+		QuotaMB  int `koanf:"quota_mb"`
 	} `koanf:"limits"`
+	Files struct {
+		KeepDays int `koanf:"keep_days"`
+	} `koanf:"files"`
 	Chat struct {
 		Strangers bool `koanf:"strangers"`
 	} `koanf:"chat"`

@@ -34,7 +34,7 @@ func wantDefaults(t *testing.T) Config {
 	c.HTTP.Addr = ":8080"
 	c.LLFC.Addr, c.LLFC.Rooms = ":8090", true
 	c.CS3.Addr, c.CS3.HTTPAddr = ":8889", ":5001"
-	c.DPC.Listen = "login"
+	c.DPC.AuthAddr, c.DPC.ChatAddr, c.DPC.FileAddr, c.DPC.Listen = ":9999", ":9998", ":9988", "login"
 	c.TURN.RelayPorts = "49152-49999"
 	c.Store.DSN = "sqlite"
 	c.Cluster.Node = host
@@ -42,7 +42,7 @@ func wantDefaults(t *testing.T) Config {
 	c.Metrics.Addr = "127.0.0.1:9090"
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Account.Registration = "open"
-	c.Limits.Register = 100
+	c.Limits.Register, c.Limits.FileMB, c.Limits.QuotaMB = 100, 10240, 51200
 	return c
 }
 
@@ -182,9 +182,6 @@ var faults = []fault{
 	{"tls.key", "k.pem", []string{"tls.key", "is not part of this version; leave it empty"}, nil},
 	{"https.addr", ":8443", []string{"https.addr", "is not part of this version; leave it empty"}, nil},
 	{"llfc.grpc_addr", ":1", []string{"llfc.grpc_addr", "is not part of this version; leave it empty"}, nil},
-	{"dpc.auth_addr", ":9999", []string{"dpc.auth_addr", "is not part of this version; leave it empty"}, nil},
-	{"dpc.chat_addr", ":9998", []string{"dpc.chat_addr", "is not part of this version; leave it empty"}, nil},
-	{"dpc.file_addr", ":9988", []string{"dpc.file_addr", "is not part of this version; leave it empty"}, nil},
 	{"openp2p.addr", ":27183", []string{"openp2p.addr", "is not part of this version; leave it empty"}, nil},
 	{"media.udp_addr", ":7882", []string{"media.udp_addr", "is not part of this version; leave it empty"}, nil},
 	{"media.tcp_addr", ":7881", []string{"media.tcp_addr", "is not part of this version; leave it empty"}, nil},

@@ -79,15 +79,15 @@ var keys = []key{
 	},
 
 	{
-		name: "dpc.auth_addr", value: "", rule: notBuilt,
+		name: "dpc.auth_addr", value: ":9999", rule: listenAddr,
 		doc: "Authentication port of the DPC clients.",
 	},
 	{
-		name: "dpc.chat_addr", value: "", rule: notBuilt,
+		name: "dpc.chat_addr", value: ":9998", rule: listenAddr,
 		doc: "Chat port of the DPC clients.",
 	},
 	{
-		name: "dpc.file_addr", value: "", rule: notBuilt,
+		name: "dpc.file_addr", value: ":9988", rule: listenAddr,
 		doc: "File port of the DPC clients.",
 	},
 	{
@@ -184,6 +184,18 @@ var keys = []key{
 	{
 		name: "limits.register", value: 100, rule: count,
 		doc: "Registrations an hour from one IP address; 0 for no limit.",
+	},
+	{
+		name: "limits.file_mb", value: 10240, rule: count,
+		doc: "The largest file that anybody may upload, in MiB; 0 for no limit.",
+	},
+	{
+		name: "limits.quota_mb", value: 51200, rule: count,
+		doc: "How much the files of one user may take in all, in MiB; 0 for no limit.",
+	},
+	{
+		name: "files.keep_days", value: 0, rule: count,
+		doc: "After how many days shared files are deleted; 0 keeps them.",
 	},
 	{
 		name: "chat.strangers", value: false, rule: toggle,

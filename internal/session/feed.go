@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"parley/internal/core"
 )
@@ -110,12 +111,14 @@ func (s *Session) deliver(ev core.MessagesPosted, frames []Frame, skip bool) (qu
 	}
 	p.sent = last
 	s.feed.unheard = true
-	if skip || len(frames) == 0 {
+	if skip || len(frames) == 0 || isOwn(ev.Messages[0], s.own) {
 		return false
 	}
 	s.enqueue(frames...)
 	return true
 }
+
+func isOwn(m core.Message, own string) bool { return own != "" && strings.HasPrefix(m.ClientID, own) }
 
 // notice takes a live event that is not a message.
 func (s *Session) notice(frames []Frame) {
@@ -173,10 +176,15 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 		s.Abort(Failed)
 		return
 	}
-	viewer := s.Actor().User()
+	s.mu.Lock()
+	viewer, own := s.actor.User(), s.own
+	s.mu.Unlock()
 	var frames []Frame
 	for _, ev := range page.Events {
-		if !s.profile.Codec.Skips(ev, viewer) {
+		if own != "" {
+			ev.Messages = slices.DeleteFunc(ev.Messages, func(m core.Message) bool { return isOwn(m, own) })
+		}
+		if len(ev.Messages) > 0 && !s.profile.Codec.Skips(ev, viewer) {
 			frames = append(frames, s.profile.Codec.Encode(ev)...)
 		}
 	}

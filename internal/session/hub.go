@@ -2,7 +2,9 @@ package session
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -113,13 +115,16 @@ func (h *Hub) watch() {
 // remaining returns how many ticks a session may still stay.
 func remaining(s *Session, now int32) int32 {
 	s.mu.Lock()
-	user, heldBack := s.actor.User(), s.room != nil
+	stranger, heldBack := s.phase == anonymous, s.room != nil
 	s.mu.Unlock()
 	if heldBack { // nobody reads what the peer says; the writer watches whether it is there
 		s.heard.Store(now)
 	}
-	left := s.heard.Load() + ticks(s.profile.Silence) - now
-	if user == 0 {
+	left := int32(math.MaxInt32)
+	if s.profile.Silence > 0 {
+		left = s.heard.Load() + ticks(s.profile.Silence) - now
+	}
+	if stranger && s.profile.LoginWithin > 0 {
 		left = min(left, s.opened+ticks(s.profile.LoginWithin)-now)
 	}
 	return left
@@ -135,23 +140,29 @@ func (h *Hub) Connections() int {
 func (h *Hub) userShard(u core.UserID) *userShard { return &h.users[uint64(u)%shards] }
 
 // Rivalry is what happens when a user logs in through a gateway where they are already logged in.
-type Rivalry bool
+type Rivalry uint8
 
 // The rivalries.
 const (
-	OlderWins Rivalry = false
-	NewerWins Rivalry = true
+	OlderWins Rivalry = iota
+	NewerWins
+	Share // a user has any number of sessions
 )
 
 // Register makes a session the user's: from now on it is handed the events of the user and of the rooms, which wait
 // until Start. If the user's other session through the same gateway wins, the error is core.ErrAlreadyOnline;
 // otherwise that session is closed. An actor whose epoch has passed meanwhile gets core.ErrNoToken.
+// A session that listens keeps what it hears.
 func (h *Hub) Register(s *Session, actor core.Actor, rivalry Rivalry, rooms []core.ConversationID) error {
 	h.roomsMu.Lock()
 	defer h.roomsMu.Unlock()
+	if s.viewer.Load() != 0 {
+		return core.ErrAlreadyOnline
+	}
+	h.unlink(s) // from its sponsor; while roomsMu is held nobody else links or unlinks it
 	old, err := h.link(s, actor, rivalry)
 	if err != nil {
-		return err
+		return errors.Join(err, h.relink(s))
 	}
 	s.profile.online.Inc()
 	if old != nil {
@@ -159,9 +170,46 @@ func (h *Hub) Register(s *Session, actor core.Actor, rivalry Rivalry, rooms []co
 		h.leaveRooms(old)
 		old.Close(Replaced)
 	}
-	s.subscription = make([]membership, 0, len(rooms))
-	for _, id := range rooms {
-		h.join(s, id)
+	h.joinAll(s, rooms)
+	return nil
+}
+
+// Listen lets a session hear rooms before it has said who it is; personal events are not for it. sponsor is on whose
+// account it may: when that is revoked, the session is closed. The zero Actor stands for nobody. Start follows, and
+// later perhaps Register.
+func (h *Hub) Listen(s *Session, sponsor core.Actor, rooms []core.ConversationID) error {
+	h.roomsMu.Lock()
+	defer h.roomsMu.Unlock()
+	s.mu.Lock()
+	if s.phase != anonymous {
+		s.mu.Unlock()
+		return core.ErrAlreadyOnline
+	}
+	s.phase, s.known, s.holder = starting, true, sponsor
+	s.mu.Unlock()
+	if err := h.relink(s); err != nil {
+		return err
+	}
+	h.joinAll(s, rooms)
+	return nil
+}
+
+// relink puts a session that listens into its sponsor's list, if it has one. h.roomsMu is held.
+func (h *Hub) relink(s *Session) error {
+	holder := s.holder
+	if !holder.Known() {
+		return nil
+	}
+	sh := h.userShard(holder.User())
+	sh.mu.Lock()
+	passed := sh.passed(holder)
+	if !passed {
+		sh.link(s)
+	}
+	sh.mu.Unlock()
+	if passed {
+		s.Close(Revoked)
+		return core.ErrNoToken
 	}
 	return nil
 }
@@ -171,25 +219,43 @@ func (h *Hub) link(s *Session, actor core.Actor, rivalry Rivalry) (old *Session,
 	sh := h.userShard(actor.User())
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if r, ok := sh.revoked[actor.User()]; ok && r.epoch > actor.Epoch() {
+	if sh.passed(actor) {
 		return nil, core.ErrNoToken
 	}
-	old = sh.find(actor.User(), s.profile)
+	if rivalry != Share {
+		old = sh.find(actor.User(), s.profile)
+	}
 	if old != nil && rivalry == OlderWins && !old.Closing() {
 		return nil, core.ErrAlreadyOnline
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.phase != anonymous {
+	switch s.phase {
+	case closing:
 		return nil, core.ErrAlreadyOnline
+	case anonymous:
+		s.phase = starting
 	}
-	s.actor, s.phase = actor, starting
+	s.actor, s.holder, s.known = actor, actor, true
+	s.viewer.Store(int64(actor.User()))
 	if old != nil {
-		sh.unlink(actor.User(), old)
+		sh.unlink(old)
 	}
-	s.peer = sh.users[actor.User()]
-	sh.users[actor.User()] = s
+	sh.link(s)
 	return old, nil
+}
+
+// passed reports whether the account's epoch has risen since the actor authenticated. The shard is locked.
+func (sh *userShard) passed(actor core.Actor) bool {
+	r, ok := sh.revoked[actor.User()]
+	return ok && r.epoch > actor.Epoch()
+}
+
+// link puts a session into its holder's list. The shard is locked.
+func (sh *userShard) link(s *Session) {
+	user := s.holder.User()
+	s.peer = sh.users[user]
+	sh.users[user] = s
 }
 
 // Find returns the user's live session through a gateway, nil if there is none.
@@ -203,15 +269,16 @@ func (h *Hub) Find(user core.UserID, p *Profile) *Session {
 // find returns the user's session of a profile. The shard is locked.
 func (sh *userShard) find(user core.UserID, p *Profile) *Session {
 	for s := sh.users[user]; s != nil; s = s.peer {
-		if s.profile == p {
+		if s.profile == p && s.viewer.Load() != 0 {
 			return s
 		}
 	}
 	return nil
 }
 
-// unlink takes a session out of its user's list and reports whether it was there. The shard is locked.
-func (sh *userShard) unlink(user core.UserID, s *Session) bool {
+// unlink takes a session out of its holder's list and reports whether it was there. The shard is locked.
+func (sh *userShard) unlink(s *Session) bool {
+	user := s.holder.User()
 	for at, p := (*Session)(nil), sh.users[user]; p != nil; at, p = p, p.peer {
 		if p != s {
 			continue
@@ -230,20 +297,42 @@ func (sh *userShard) unlink(user core.UserID, s *Session) bool {
 	return false
 }
 
+// unregister ends what Register and Listen began.
 func (h *Hub) unregister(s *Session) {
-	user := s.Actor().User()
-	if user == 0 {
+	s.mu.Lock()
+	known := s.known
+	s.mu.Unlock()
+	if !known {
 		return
 	}
 	h.roomsMu.Lock()
 	defer h.roomsMu.Unlock()
-	sh := h.userShard(user)
-	sh.mu.Lock()
-	was := sh.unlink(user, s)
-	sh.mu.Unlock()
-	if was {
+	if h.unlink(s) && s.viewer.Load() != 0 {
 		s.profile.online.Dec()
-		h.leaveRooms(s)
+	}
+	h.leaveRooms(s)
+}
+
+// unlink takes a session out of its holder's list and reports whether it was there. h.roomsMu is held.
+func (h *Hub) unlink(s *Session) bool {
+	if !s.holder.Known() {
+		return false
+	}
+	sh := h.userShard(s.holder.User())
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.unlink(s)
+}
+
+// joinAll subscribes a session to those of the rooms that it does not hear yet. h.roomsMu is held.
+func (h *Hub) joinAll(s *Session, rooms []core.ConversationID) {
+	if s.subscription == nil {
+		s.subscription = make([]membership, 0, len(rooms))
+	}
+	for _, id := range rooms {
+		if !slices.ContainsFunc(s.subscription, func(m membership) bool { return m.room.id == id }) {
+			h.join(s, id)
+		}
 	}
 }
 
@@ -298,7 +387,9 @@ func (h *Hub) Publish(ev core.Event) {
 		sh := h.userShard(u)
 		sh.mu.RLock()
 		for s := sh.users[u]; s != nil; s = s.peer {
-			p.hand(s, u)
+			if s.viewer.Load() != 0 { // who only listens is not the user
+				p.hand(s, u)
+			}
 		}
 		sh.mu.RUnlock()
 	}
@@ -315,12 +406,9 @@ func (h *Hub) publishRoom(p *publication, id core.ConversationID) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, s := range r.members {
-		p.hand(s, s.viewer())
+		p.hand(s, core.UserID(s.viewer.Load()))
 	}
 }
-
-// viewer returns the user of a registered session; it does not change while the session is registered.
-func (s *Session) viewer() core.UserID { return s.actor.User() }
 
 // publication is one event on its way, encoded at most once for each gateway.
 type publication struct {
@@ -380,7 +468,7 @@ func (h *Hub) Revoke(user core.UserID, epoch int64) {
 	sh.revoked[user] = revocation{epoch, time.Now()}
 	var old []*Session
 	for s := sh.users[user]; s != nil; s = s.peer {
-		if s.actor.Epoch() < epoch { // see viewer
+		if s.holder.Epoch() < epoch {
 			old = append(old, s)
 		}
 	}

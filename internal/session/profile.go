@@ -48,9 +48,9 @@ const (
 type Profile struct {
 	Gateway core.Gateway
 	Codec   Codec
-	// Silence is how long a connection may say nothing.
+	// Silence is how long a connection may say nothing; 0 for no limit.
 	Silence time.Duration
-	// LoginWithin is how long a connection may stay without a login.
+	// LoginWithin is how long a connection may stay without a login; 0 for no limit.
 	LoginWithin time.Duration
 	// CatchUp: sessions start behind, get what their gateway's cursors say they have missed, and move the cursors.
 	CatchUp bool

@@ -43,6 +43,7 @@ type Session struct {
 	profile *Profile
 	conn    net.Conn
 	heard   atomic.Int32 // the tick of the last inbound frame
+	viewer  atomic.Int64 // the actor's user, for the hub
 
 	mu       sync.Mutex // guards all below, but for the marked
 	phase    phase
@@ -51,7 +52,9 @@ type Session struct {
 	reading  bool // the gateway's reader has not called End
 	aborted  bool
 	reason   Reason
+	known    bool // the hub knows it by Register or Listen
 	actor    core.Actor
+	own      string // what the client ids of the connection's own messages begin with
 	out      []Frame
 	outBytes int
 	bulk     int    // bytes of the login's answer or of the page that was queued last: they are no sign of a slow peer
@@ -64,7 +67,8 @@ type Session struct {
 	opened       int32        // the tick of the connection's start
 	next, prev   *Session     // in the wheel's slot; guarded by the wheel
 	slot         int32        // guarded by the wheel
-	peer         *Session     // the next session of the same user; guarded by the hub's shard
+	holder       core.Actor   // in whose list it stands: the actor, or a listener's sponsor; set while it is in none
+	peer         *Session     // the next session of the same holder; guarded by the hub's shard
 	subscription []membership // guarded by the rooms
 }
 
@@ -74,7 +78,7 @@ func (h *Hub) Open(p *Profile, conn net.Conn) *Session {
 	s.opened = h.wheel.now.Load()
 	s.heard.Store(s.opened)
 	p.connections.Inc()
-	h.wheel.add(s, ticks(min(p.Silence, p.LoginWithin)))
+	h.wheel.add(s, remaining(s, s.opened))
 	if h.stopping.Load() {
 		s.Close(Stopping)
 	}
@@ -86,6 +90,21 @@ func (s *Session) Actor() core.Actor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.actor
+}
+
+// Started reports whether Start has been called.
+func (s *Session) Started() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase == online || s.phase == closing
+}
+
+// Own makes the session pass over messages whose client ids begin with prefix: they are the connection's own words, in
+// a protocol that does not send them back.
+func (s *Session) Own(prefix string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own = prefix
 }
 
 // Send queues an answer. It never blocks; a peer that asks much and reads nothing is held back by Ready.

@@ -236,3 +236,30 @@ func TestWithoutAcknowledgementsTheSecondFrameConfirms(t *testing.T) {
 		})
 	}
 }
+
+func TestWithoutLimitsNobodyIsSilentTooLong(t *testing.T) {
+	g := &line.Gateway{Rooms: []core.ConversationID{roomA}, Patient: true}
+	bubble(t, g, func(t *testing.T, w *line.World) {
+		listener, stranger := pipe(w, g), pipe(w, g)
+		listener.Must(t, "listen nobody")
+		listener.Expect(t, "listening")
+		time.Sleep(24 * time.Hour)
+		for _, c := range []*line.Client{listener, stranger} {
+			c.Must(t, "ping x")
+			c.Expect(t, "pong x")
+		}
+	})
+}
+
+// A listener has said nothing yet, but it is no stranger: only silence ends it.
+func TestAListenerNeedNotLogIn(t *testing.T) {
+	g := &line.Gateway{Rooms: []core.ConversationID{roomA}, Profile: &session.Profile{
+		Gateway: "line", Silence: time.Minute, LoginWithin: 10 * time.Second,
+	}}
+	bubble(t, g, func(t *testing.T, w *line.World) {
+		c := pipe(w, g)
+		c.Must(t, "listen nobody")
+		c.Expect(t, "listening")
+		between(t, "silence", ends(t, c), time.Minute, time.Minute+2*time.Second)
+	})
+}

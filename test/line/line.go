@@ -1,7 +1,7 @@
 // Package line is the smallest gateway there can be, a protocol of text lines, for the tests of delivery.
 //
-// A client says "login TOKEN", "post ID user|room TARGET TEXT" and "ping WORD", and hears "welcome UID", "ack ID SEQ",
-// "err ID TEXT", "pong WORD", "msg VIEWER CONVERSATION SEQ SENDER ID TEXT", "asked UID" and "bye REASON".
+// A client says "login TOKEN", "listen TOKEN|nobody", "own PREFIX", "post ID user|room TARGET TEXT" and "ping WORD", and
+// hears "welcome UID", "listening", "ack ID SEQ", "err ID TEXT", "pong WORD", "msg VIEWER CONVERSATION SEQ SENDER ID TEXT", "asked UID" and "bye REASON".
 package line
 
 import (
@@ -61,6 +61,10 @@ type Gateway struct {
 	Rivalry session.Rivalry
 	Retry   chat.RetryRule
 	Login   func(token string) (core.Actor, error)
+	// Rooms are what those hear who only listen.
+	Rooms []core.ConversationID
+	// Patient leaves Silence and LoginWithin without limits where the profile has none.
+	Patient bool
 	// AfterRegister, if set, runs between a login's registration and its answer.
 	AfterRegister func()
 	// SendBuffer, if set, is the size of the kernel's buffer for what is sent.
@@ -98,6 +102,12 @@ func (g *Gateway) handle(s *session.Session, in string) {
 		if err := g.post(s, id, to); err != nil {
 			s.Send(fmt.Appendf(nil, "err %s %v\n", id, err))
 		}
+	case "listen":
+		if err := g.listen(s, rest); err != nil {
+			s.Send(fmt.Appendf(nil, "err listen %v\n", err))
+		}
+	case "own":
+		s.Own(rest)
 	case "ping":
 		s.Send([]byte("pong " + rest + "\n"))
 	default:
@@ -125,7 +135,25 @@ func (g *Gateway) login(s *session.Session, token string) error {
 	if g.AfterRegister != nil {
 		g.AfterRegister()
 	}
-	return s.Start(ctx, fmt.Appendf(nil, "welcome %d\n", actor.User()))
+	welcome := fmt.Appendf(nil, "welcome %d\n", actor.User())
+	if s.Started() {
+		s.Send(welcome)
+		return nil
+	}
+	return s.Start(ctx, welcome)
+}
+
+func (g *Gateway) listen(s *session.Session, token string) (err error) {
+	var sponsor core.Actor
+	if token != "nobody" {
+		if sponsor, err = g.Login(token); err != nil {
+			return err
+		}
+	}
+	if err := g.Hub.Listen(s, sponsor, g.Rooms); err != nil {
+		return err
+	}
+	return s.Start(context.Background(), []byte("listening\n"))
 }
 
 func (g *Gateway) post(s *session.Session, id, rest string) error {

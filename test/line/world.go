@@ -221,10 +221,10 @@ func (w *World) Prepare(g *Gateway, as func(core.UserID) core.Actor) {
 	if p.Farewell == nil {
 		p.Farewell = Farewell
 	}
-	if p.Silence == 0 {
+	if p.Silence == 0 && !g.Patient {
 		p.Silence = time.Minute
 	}
-	if p.LoginWithin == 0 {
+	if p.LoginWithin == 0 && !g.Patient {
 		p.LoginWithin = time.Minute
 	}
 	if g.Login == nil {
