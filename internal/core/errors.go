@@ -45,6 +45,10 @@ var (
 	ErrInvalidEmail    = newError(Invalid, "the e-mail address is not valid")
 	ErrInvalidPassword = newError(Invalid, "the password is not allowed")
 	ErrInvalidAvatar   = newError(Invalid, "the picture's file name is not allowed")
+	ErrInvalidPhone    = newError(Invalid, "the phone number is not valid")
+	ErrInvalidFileName = newError(Invalid, "the file's name is not allowed")
+	ErrFileTooLarge    = newError(Invalid, "the file is too large")
+	ErrIncomplete      = newError(Invalid, "the upload has not the size that was announced")
 	ErrEmptyMessage    = newError(Invalid, "the message is empty")
 	ErrMessageTooLong  = newError(Invalid, "the message is too long")
 
@@ -54,6 +58,7 @@ var (
 	ErrWrongToken     = newError(Unauthenticated, "the token is not the live one")
 	ErrCodeExpired    = newError(Unauthenticated, "there is no live verification code")
 	ErrCodeWrong      = newError(Unauthenticated, "the verification code is wrong")
+	ErrCodeNotSent    = newError(Unauthenticated, "no verification code was sent there")
 	ErrEmailMismatch  = newError(Unauthenticated, "name and e-mail address do not belong together")
 
 	ErrForbidden          = newError(Forbidden, "not allowed")
@@ -65,9 +70,13 @@ var (
 	ErrUserNotFound         = newError(NotFound, "there is no such user")
 	ErrConversationNotFound = newError(NotFound, "there is no such conversation")
 	ErrRequestNotFound      = newError(NotFound, "there is no such friend request")
+	ErrFileNotFound         = newError(NotFound, "there is no such file")
 
 	ErrNameTaken      = newError(Conflict, "the name is taken")
 	ErrEmailTaken     = newError(Conflict, "the e-mail address is taken")
+	ErrPhoneTaken     = newError(Conflict, "the phone number is taken")
+	ErrIDTaken        = newError(Conflict, "the uid is taken")
+	ErrQuotaUsedUp    = newError(Conflict, "the space for the user's files is used up")
 	ErrAlreadyOnline  = newError(Conflict, "the account is logged in already")
 	ErrClientIDReused = newError(Conflict, "the message id was used for other content")
 
@@ -75,6 +84,7 @@ var (
 
 	ErrBusy           = newError(Unavailable, "the server is busy")
 	ErrDeliveryFailed = newError(Unavailable, "the message could not be sent out")
+	ErrDiskFull       = newError(Unavailable, "the server's disk is full")
 	ErrStopping       = newError(Unavailable, "the server is stopping")
 )
 
