@@ -68,6 +68,7 @@ func TestEverySourceReachesTheConfig(t *testing.T) {
 	want.Cluster.Node = "node-1"
 	want.Mail.SMTP = "smtps://parley:secret@mx.example.org?from=parley@example.org"
 	want.Media.PublicIP = "2001:db8::1"
+	want.SMS.URL = `https://sms.example.org/send#post={"to":"{to}","text":"{text}"}&header=X-Key:secret`
 	want.Limits.Register = 0
 	want.Log.Level, want.DPC.Listen, want.Account.Registration = "debug", "strict", "invite"
 
@@ -75,6 +76,7 @@ func TestEverySourceReachesTheConfig(t *testing.T) {
 		"http.addr=[::1]:80", "http.public_url=https://chat.example.org/parley", "llfc.public_addr=chat.example.org:8090",
 		"llfc.rooms=off", "cs3.http_addr=", "cs3.replay=true", "cluster.node=node-1", "media.public_ip=2001:db8::1",
 		"mail.smtp=smtps://parley:secret@mx.example.org?from=parley@example.org", "limits.register=0",
+		`sms.url=https://sms.example.org/send#post={"to":"{to}","text":"{text}"}&header=X-Key:secret`,
 		"log.level=debug", "dpc.listen=strict", "account.registration=invite",
 	}
 	var environ []string
@@ -93,6 +95,7 @@ cs3:
 cluster.node: node-1
 mail:
   smtp: smtps://parley:secret@mx.example.org?from=parley@example.org
+sms: {url: 'https://sms.example.org/send#post={"to":"{to}","text":"{text}"}&header=X-Key:secret'}
 media.public_ip: 2001:db8::1
 limits: {register: 0}
 log: {level: debug}
@@ -173,7 +176,9 @@ var faults = []fault{
 	{"store.dsn", "mysql://u:hunter2@db", []string{"store.dsn", "sqlite", "not part of this version"}, []string{"hunter2"}},
 	{"blob.url", "s3://key:hunter2@s3", []string{"blob.url", "disk", "not part of this version"}, []string{"hunter2"}},
 	{"cluster.redis", "redis://:hunter2@r", []string{"cluster.redis", "is not part of this version; leave it empty"}, []string{"hunter2"}},
-	{"sms.url", "https://sms?key=hunter2", []string{"sms.url", "is not part of this version; leave it empty"}, []string{"hunter2"}},
+	{"sms.url", "https://sms?key=hunter2", []string{"sms.url", "{to}", "{text}", "{code}"}, []string{"hunter2"}},
+	{"sms.url", "https://u:hun%zzter2@sms/{to}/{code}", []string{"sms.url", "percent-encoding"}, []string{"zzter2"}},
+	{"sms.url", "https://sms/{to}/{code}#post=hunter2", []string{"sms.url", "post must be"}, []string{"hunter2"}},
 	{"speech.url", "https://hunter2@s", []string{"speech.url", "is not part of this version; leave it empty"}, []string{"hunter2"}},
 	{"speech.engine", "openai", []string{"speech.engine", "is not part of this version; leave it empty"}, nil},
 	{"tls.self_signed", "true", []string{"tls.self_signed", "is not part of this version; leave it false"}, nil},
@@ -238,6 +243,7 @@ func TestFaultsOfFiles(t *testing.T) {
 		"number for a switch":    {"llfc: {rooms: 1}", []string{"llfc.rooms", "true or false"}, nil},
 		"switch without a value": {"llfc: {rooms: }", []string{"llfc.rooms", "without a value", "true or false"}, nil},
 		"number for a text":      {"cluster: {node: 1}", []string{"cluster.node"}, nil},
+		"number for a secret":    {"sms: {url: 1}", []string{"sms.url", "must be a URL"}, nil},
 		"list for a secret":      {"mail: {smtp: [hunter2]}", []string{"mail.smtp"}, []string{"hunter2"}},
 		"value for a section":    {"mail: smtp://u:hunter2@mx", []string{"mail", "mail.smtp"}, []string{"hunter2"}},
 		"secret in a key":        {"mail: {smtp: {'smtp://u:hunter2@mx': 1}}", []string{"mail.smtp"}, []string{"hunter2"}},
@@ -339,7 +345,8 @@ const promised = `data_dir http.addr https.addr tls.cert tls.key tls.acme tls.se
 	llfc.public_addr llfc.grpc_addr cs3.addr cs3.http_addr dpc.auth_addr dpc.chat_addr dpc.file_addr openp2p.addr
 	media.udp_addr media.tcp_addr media.public_ip turn.addr turn.tls_addr turn.public_ip turn.relay_ports store.dsn
 	cluster.redis cluster.node blob.url mail.smtp sms.url speech.engine speech.url metrics.addr log.level log.format
-	account.registration limits.register chat.strangers llfc.rooms cs3.replay dpc.listen`
+	account.registration limits.register limits.file_mb limits.quota_mb files.keep_days chat.strangers llfc.rooms cs3.replay
+	dpc.listen`
 
 func TestPromisedKeys(t *testing.T) {
 	want := strings.Fields(promised)

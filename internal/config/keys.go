@@ -151,8 +151,8 @@ var keys = []key{
 		doc: "The mail server that takes codes and notices. Empty: each mail is a file in the folder outbox of data_dir. See [Mail](#mail).",
 	},
 	{
-		name: "sms.url", value: "", rule: notBuilt, secret: true,
-		doc: "The service that sends text messages. Empty: each is a file in the folder outbox of data_dir.",
+		name: "sms.url", value: "", rule: smsURL, secret: true,
+		doc: "The HTTP gateway that sends text messages. Empty: each is a file in the folder outbox of data_dir. See [SMS](#sms).",
 	},
 
 	{
@@ -179,7 +179,7 @@ var keys = []key{
 
 	{
 		name: "account.registration", value: "open", rule: oneOf("open", "code", "invite", "closed"),
-		doc: "Who may register, through every client. open: everybody, as the client's protocol lets them; code: with a verification code sent to their e-mail address; invite: with an invitation, which the old protocols cannot carry, so they refuse; closed: nobody.",
+		doc: "Who may register, through every client. open: everybody, as the client's protocol lets them; code: with a verification code sent to their e-mail address or, from clients that register by phone, to their phone; invite: with an invitation, which the old protocols cannot carry, so they refuse; closed: nobody.",
 	},
 	{
 		name: "limits.register", value: 100, rule: count,

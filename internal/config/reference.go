@@ -53,6 +53,37 @@ const referenceMail = `
 The server's certificate is checked in every case. A password goes over an unencrypted connection only to the machine itself.
 `
 
+const referenceSMS = `
+## SMS
+
+` + "`sms.url`" + ` is the address of a gateway for text messages, with placeholders: ` + "`{to}`" + ` is the phone number, ` + "`{text}`" + ` the text
+in Chinese and English, ` + "`{code}`" + ` the code alone, for gateways with texts of their own. What is put in is escaped as its place asks
+for. ` + "`{phone}`, `{mobile}` and `{number}`" + ` mean the same as ` + "`{to}`, `{message}` and `{content}`" + ` the same as
+` + "`{text}`" + `. Each message is one request; the gateway has taken it if the status of its answer is 200 to 299.
+
+| Request | ` + "`sms.url`" + ` |
+|---|---|
+| GET | ` + "`https://sms.example/send?key=KEY&to={to}&text={text}`" + ` |
+| GET, with a text of your own | ` + "`https://sms.example/send?key=KEY&to={to}&text=【Name】您的验证码是{code}`" + ` |
+| POST of the query as a form, with Basic authentication | ` + "`https://user:password@sms.example/send?To={to}&Body={text}#post=form`" + ` |
+| POST of the query as a JSON object of texts | ` + "`https://sms.example/send?mobile={to}&code={code}#post=json&header=Authorization:Bearer%20KEY`" + ` |
+| POST of any JSON | ` + "`https://sms.example/send#post={\"to\":[\"{to}\"],\"content\":\"{text}\"}`" + ` |
+
+What stands after ` + "`#`" + ` are options, separated by ` + "`&`" + `:
+
+| Option | |
+|---|---|
+| post | ` + "`form`, `json`" + ` or a JSON text, whose strings may hold placeholders. Without it the request is a GET |
+| header | ` + "`Name:Value`" + `, a header of the request; as often as needed |
+| ok | a regular expression (RE2) that the first 64 KiB of the answer must match, for gateways that answer 200 to everything: ` + "`ok=\"code\":0\\b`, `ok=^0$`" + ` |
+
+In options ` + "`%` is `%25`, `&` is `%26` and `#` is `%23`" + `; a plus sign is a plus sign. In the user, the password and the query special
+characters are percent-encoded as in every URL.
+
+A message may take ten seconds. Redirects are not followed, and the certificate of an ` + "`https://`" + ` gateway is checked in every case.
+Nothing encrypts the password and the codes on the way to an ` + "`http://`" + ` one.
+`
+
 // WriteReference writes the page that describes every key, in Markdown.
 func WriteReference(w io.Writer) error {
 	var b bytes.Buffer
@@ -61,6 +92,7 @@ func WriteReference(w io.Writer) error {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.name, k.shownDefault(), k.rule.allowed, k.doc)
 	}
 	b.WriteString(referenceMail)
+	b.WriteString(referenceSMS)
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -124,6 +124,18 @@ var smtpURL = rule{"smtp://user:password@host:port?from=address, smtps://… or 
 	return s, err
 }}
 
+var smsURL = rule{"http:// or https:// URL with {to} and with {text} or {code}, or empty", func(v any) (any, error) {
+	s, ok := v.(string)
+	switch {
+	case v == nil || ok && s == "":
+		return "", nil
+	case !ok:
+		return nil, errors.New("must be a URL")
+	}
+	_, err := outbox.NewSMS(s)
+	return s, err
+}}
+
 // only takes the one value that this version knows.
 func only(value string) rule {
 	return text(value+" (the others are not part of this version)", func(s string) bool { return s == value })

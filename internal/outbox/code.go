@@ -14,3 +14,14 @@ func CodeMail(to, code string) Message {
 			"If you did not ask for it, ignore this mail.\n",
 	}
 }
+
+// CodeSMS returns the text message that brings a verification code. What holds for the mail's text holds here; and it
+// fits into one message, which has seventy characters if one of them is Chinese.
+func CodeSMS(to, code string) Message {
+	return Message{
+		Kind: SMS,
+		To:   to,
+		Code: code,
+		Text: "Parley 验证码 / code: " + code + " （十分钟内有效，请勿转告他人 / valid ten minutes）",
+	}
+}

@@ -16,7 +16,7 @@ import (
 // maxLine is the longest line that RFC 5322 lets a mail have, without its end.
 const maxLine = 998
 
-var phone = regexp.MustCompile(`^\+?[0-9]{7,20}$`)
+var phone = regexp.MustCompile(`^\+?[0-9]{5,15}$`)
 
 // compose makes the RFC 5322 form of a mail. The body is readable as it is, if plain is set and its lines are short
 // enough; otherwise it is quoted-printable, which every mail server takes.
@@ -72,10 +72,17 @@ func tooLong(s string) bool {
 	return false
 }
 
+func checkPhone(s string) error {
+	if !phone.MatchString(s) {
+		return fmt.Errorf("recipient: %w", core.ErrInvalidPhone)
+	}
+	return nil
+}
+
 // short makes the file of an SMS: the text, then the recipient, so that the first number in the file is the text's.
 func short(m Message) ([]byte, error) {
-	if !phone.MatchString(m.To) {
-		return nil, fmt.Errorf("recipient: %w: not a phone number", core.ErrInvalid)
+	if err := checkPhone(m.To); err != nil {
+		return nil, err
 	}
 	return []byte(strings.TrimRight(m.Text, "\r\n") + "\n\nTo: " + m.To + "\n"), nil
 }

@@ -204,10 +204,10 @@ var hostile = map[string]struct {
 
 func TestFolderRefuses(t *testing.T) {
 	for name, phone := range map[string]string{
-		"path": "../../8613800138000", "letters": "138abc00000", "line": "13800138000\nTo: 1", "short": "123456", "empty": "",
+		"path": "../../8613800138000", "letters": "138abc00000", "line": "13800138000\nTo: 1", "short": "1234", "long": "1234567890123456", "empty": "",
 	} {
 		t.Run("sms/"+name, func(t *testing.T) {
-			refused(t, Message{Kind: SMS, To: phone, Text: "t"}, core.ErrInvalid)
+			refused(t, Message{Kind: SMS, To: phone, Text: "t"}, core.ErrInvalidPhone)
 		})
 	}
 	for name, c := range hostile {
