@@ -28,6 +28,7 @@ type env struct {
 	t    testing.TB
 	ctx  context.Context
 	mail *mailbox
+	sms  *mailbox
 	tx   *inUnit
 }
 
@@ -48,8 +49,8 @@ func newEnv(t testing.TB, edit ...func(*Config)) *env {
 	for _, e := range edit {
 		e(&cfg)
 	}
-	e := &env{t: t, ctx: ctx, mail: &mailbox{}, tx: &inUnit{db: db}}
-	e.Service = New(db, cluster.NewLocal(), e.mail, e.tx, e.tx, cfg)
+	e := &env{t: t, ctx: ctx, mail: &mailbox{}, sms: &mailbox{}, tx: &inUnit{db: db}}
+	e.Service = New(db, cluster.NewLocal(), e.mail, e.sms, e.tx, e.tx, cfg)
 	e.hashes = newHasher(cheap)
 	return e
 }
@@ -114,6 +115,13 @@ func (e *env) codeFor(email string) string {
 	return e.mail.last().code
 }
 
+// codeForPhone has a code sent and reads it from the phone.
+func (e *env) codeForPhone(phone string) string {
+	e.t.Helper()
+	e.no(e.SendPhoneCode(e.ctx, home(), phone))
+	return e.sms.last().code
+}
+
 func wrong(code string) string {
 	if code == "0000" {
 		return "0001"
@@ -123,7 +131,7 @@ func wrong(code string) string {
 
 type letter struct{ to, code string }
 
-// mailbox takes the mails of a test.
+// mailbox takes the mails, or the text messages, of a test.
 type mailbox struct {
 	mu      sync.Mutex // guards letters
 	letters []letter
@@ -140,6 +148,10 @@ func (m *mailbox) SendCode(ctx context.Context, to, code string) error {
 	defer m.mu.Unlock()
 	m.letters = append(m.letters, letter{to, code})
 	return nil
+}
+
+func (m *mailbox) TextCode(ctx context.Context, to, code string) error {
+	return m.SendCode(ctx, to, code)
 }
 
 func (m *mailbox) last() letter {

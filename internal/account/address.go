@@ -1,16 +1,12 @@
 package account
 
 import (
-	"fmt"
 	"net/mail"
 	"strconv"
 	"strings"
 
 	"parley/internal/core"
 )
-
-// errPhoneTaken is a conflict like a taken name: a name must not be another's phone number either.
-var errPhoneTaken = fmt.Errorf("phone number: %w", core.ErrNameTaken)
 
 // parseEmail returns the key of a bare ASCII e-mail address: itself in lower case.
 func parseEmail(email string) (key string, err error) {
@@ -30,11 +26,12 @@ func parseEmail(email string) (key string, err error) {
 	return strings.ToLower(email), nil
 }
 
-// checkPhone accepts 5-15 digits with an optional + before them.
+// checkPhone accepts 5-15 digits with an optional + before them, and nothing else between them: what is accepted is the
+// one form of that number, and its key.
 func checkPhone(phone string) error {
 	digits := strings.TrimPrefix(phone, "+")
 	if len(digits) < 5 || len(digits) > 15 || strings.Trim(digits, "0123456789") != "" {
-		return fmt.Errorf("phone number: %w", core.ErrInvalid)
+		return core.ErrInvalidPhone
 	}
 	return nil
 }

@@ -70,15 +70,52 @@ func (s *Service) sendCode(ctx context.Context, from core.Origin, email string) 
 	if err != nil {
 		return err
 	}
+	return s.deliver(ctx, func(ctx context.Context) error { return s.mail.SendCode(ctx, email, text) })
+}
+
+// SendPhoneCode sends a verification code to a phone number that nobody has yet, for registering with it. While one is
+// live, the same one is sent again.
+func (s *Service) SendPhoneCode(ctx context.Context, from core.Origin, phone string) error {
+	if err := s.sendPhoneCode(ctx, from, phone); err != nil {
+		return fmt.Errorf("send a code to a phone: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) sendPhoneCode(ctx context.Context, from core.Origin, phone string) error {
+	if s.closed() {
+		return core.ErrRegistrationClosed
+	}
+	if err := checkPhone(phone); err != nil {
+		return err
+	}
+	// Asking is throttled before the answer tells whose number it is; what costs money, once something is to be sent.
+	if err := s.throttle.sending(ctx, phone, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+		return err
+	}
+	if err := s.phoneFree(ctx, phone); err != nil {
+		return err
+	}
+	if err := s.throttle.texting(ctx, phone, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+		return err
+	}
+	text, err := s.liveCode(ctx, phone)
+	if err != nil {
+		return err
+	}
+	return s.deliver(ctx, func(ctx context.Context) error { return s.texts.TextCode(ctx, phone, text) })
+}
+
+// deliver gives send its time, and its failures their name. Only that the recipient can be none is the caller's own.
+func (s *Service) deliver(ctx context.Context, send func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, codeSendLimit)
 	defer cancel()
-	switch err := s.mail.SendCode(ctx, email, text); {
-	case err == nil || errors.Is(err, core.ErrInvalidEmail):
+	err := send(ctx)
+	if err == nil || errors.Is(err, core.ErrInvalidEmail) || errors.Is(err, core.ErrInvalidPhone) {
 		return err
-	default:
-		s.cfg.Log.Warn("a verification code could not be sent", "err", err)
-		return fmt.Errorf("%w: %w", core.ErrDeliveryFailed, err)
 	}
+	s.cfg.Log.Warn("a verification code could not be sent", "err", err)
+	return fmt.Errorf("%w: %w", core.ErrDeliveryFailed, err)
 }
 
 func unlessNotFound(err error) error {
@@ -126,6 +163,8 @@ func (s *Service) checkCode(ctx context.Context, recipient, guess string) error 
 	switch {
 	case err != nil:
 		return err
+	case c == code{}:
+		return core.ErrCodeNotSent
 	case !c.live(time.Now()):
 		return core.ErrCodeExpired
 	}

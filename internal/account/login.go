@@ -20,6 +20,7 @@ func (s *Service) Login(ctx context.Context, from core.Origin, login string, pas
 	if err != nil {
 		return core.User{}, core.Actor{}, fmt.Errorf("login: %w", err)
 	}
+	s.logins.note(from, u)
 	return u, core.NewActor(u), nil
 }
 

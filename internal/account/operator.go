@@ -51,17 +51,11 @@ func (s *Service) Add(ctx context.Context, actor core.Actor, from core.Origin, u
 }
 
 func newAdded(u NewUser) (newcomer, error) {
-	n, err := parseRegistration(Registration{Name: u.Name, Email: u.Email, Password: Secret{Text: u.Password}}, u.Email != "")
+	n, err := parseRegistration(Registration{Name: u.Name, Email: u.Email, Phone: u.Phone, Password: Secret{Text: u.Password}}, false)
 	if err != nil {
 		return n, err
 	}
-	n.user.Admin = u.Admin
-	if u.Phone != "" {
-		if err := checkPhone(u.Phone); err != nil {
-			return n, err
-		}
-		n.phoneKey, n.user.Phone, n.user.PhoneVerified = u.Phone, u.Phone, true
-	}
+	n.user.Admin, n.user.EmailVerified, n.user.PhoneVerified = u.Admin, u.Email != "", u.Phone != ""
 	return n, nil
 }
 

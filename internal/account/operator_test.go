@@ -78,8 +78,8 @@ func TestAdd(t *testing.T) {
 	}{
 		{NewUser{Name: "BOB", Password: "x"}, core.ErrNameTaken},
 		{NewUser{Name: "b", Email: "bob@EXAMPLE.com", Password: "x"}, core.ErrEmailTaken},
-		{NewUser{Name: "b", Phone: "+8613800138000", Password: "x"}, core.ErrNameTaken},
-		{NewUser{Name: "b", Phone: "12-34", Password: "x"}, core.ErrInvalid},
+		{NewUser{Name: "b", Phone: "+8613800138000", Password: "x"}, core.ErrPhoneTaken},
+		{NewUser{Name: "b", Phone: "12-34", Password: "x"}, core.ErrInvalidPhone},
 		{NewUser{Name: "b", Email: "b", Password: "x"}, core.ErrInvalidEmail},
 		{NewUser{Name: "b b", Password: "x"}, core.ErrInvalidName},
 		{NewUser{Name: "b"}, core.ErrInvalidPassword},

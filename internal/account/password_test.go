@@ -264,7 +264,7 @@ func TestResetPassword(t *testing.T) {
 		_, err := e.ResetPassword(e.ctx, from("198.51.100.7"), Reset{Email: email, Name: name, Code: code, Password: maybeXORed("745230")})
 		return err
 	}
-	e.is(reset("SQY@example.com", "sqy", "1234"), core.ErrCodeExpired)
+	e.is(reset("SQY@example.com", "sqy", "1234"), core.ErrCodeNotSent)
 	code := e.codeFor("SQY@example.com")
 	// The code is judged before the name: who has none learns nothing about accounts.
 	e.is(reset("sqy@example.com", "nobody", wrong(code)), core.ErrCodeWrong)

@@ -21,8 +21,10 @@ const (
 type Registration struct {
 	Name        string
 	Email       string // "" if the gateway's clients know none
-	Code        string
-	RequireCode bool // the gateway's document asks for a code, whatever the policy
+	Phone       string // "" if the gateway's clients know none
+	Claim       string // an e-mail address that nobody has proved: kept if it is valid and nobody's, otherwise left out
+	Code        string // proves the phone number if there is one, otherwise the e-mail address
+	RequireCode bool   // the gateway's document asks for a code, whatever the policy
 	Password    Secret
 	Nick        string // "" for the name
 	Icon        string // "" for one of the clients' own pictures
@@ -50,8 +52,8 @@ func (s *Service) Register(ctx context.Context, from core.Origin, r Registration
 
 func (s *Service) register(ctx context.Context, from core.Origin, r Registration) (core.User, error) {
 	byCode := r.RequireCode || r.Code != "" || s.cfg.Registration == Code
-	// A gateway whose clients know no e-mail address cannot register anybody by code.
-	if s.closed() || s.cfg.Registration == Code && r.Email == "" && !r.RequireCode {
+	// A gateway whose clients know neither e-mail address nor phone number cannot register anybody by code.
+	if s.closed() || s.cfg.Registration == Code && r.Email == "" && r.Phone == "" && !r.RequireCode {
 		return core.User{}, core.ErrRegistrationClosed
 	}
 	n, err := parseRegistration(r, byCode)
@@ -59,7 +61,7 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 		return core.User{}, err
 	}
 	if byCode {
-		if err := s.checkCode(ctx, n.emailKey, r.Code); err != nil {
+		if err := s.checkCode(ctx, n.recipient(), r.Code); err != nil {
 			return core.User{}, err
 		}
 	}
@@ -74,9 +76,12 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 	}
 	err = s.db.Update(ctx, func(ctx context.Context) error {
 		if byCode {
-			if err := s.consumeCode(ctx, n.emailKey, r.Code); err != nil {
+			if err := s.consumeCode(ctx, n.recipient(), r.Code); err != nil {
 				return err
 			}
+		}
+		if err := s.claim(ctx, &n, r.Claim); err != nil {
+			return err
 		}
 		if err := s.create(ctx, &n); err != nil {
 			return err
@@ -90,16 +95,43 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 	return n.user, nil
 }
 
-func parseRegistration(r Registration, emailVerified bool) (n newcomer, err error) {
+// recipient is who gets the codes of a newcomer.
+func (n newcomer) recipient() string {
+	if n.phoneKey != "" {
+		return n.phoneKey
+	}
+	return n.emailKey
+}
+
+// claim gives the newcomer an e-mail address that nobody has proved, unless it is no address or somebody's.
+func (s *Service) claim(ctx context.Context, n *newcomer, email string) error {
+	key, err := parseEmail(email)
+	if n.emailKey != "" || err != nil {
+		return nil //nolint:nilerr // it is left out
+	}
+	taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE email_key = ? OR name_key = ?`, key, key)
+	if err == nil && !taken {
+		n.user.Email, n.emailKey = email, key
+	}
+	return err
+}
+
+func parseRegistration(r Registration, byCode bool) (n newcomer, err error) {
 	if n.user.Name, err = NormalizeName(r.Name); err != nil {
 		return n, err
 	}
 	n.nameKey = NameKey(n.user.Name)
-	if r.Email != "" || emailVerified {
+	if r.Phone != "" {
+		if err := checkPhone(r.Phone); err != nil {
+			return n, err
+		}
+		n.phoneKey, n.user.Phone, n.user.PhoneVerified = r.Phone, r.Phone, byCode
+	}
+	if r.Email != "" || byCode && r.Phone == "" {
 		if n.emailKey, err = parseEmail(r.Email); err != nil {
 			return n, err
 		}
-		n.user.Email, n.user.EmailVerified = r.Email, emailVerified
+		n.user.Email, n.user.EmailVerified = r.Email, byCode && r.Phone == ""
 	}
 	if err := checkPassword(r.Password); err != nil {
 		return n, err
@@ -134,10 +166,8 @@ func (s *Service) create(ctx context.Context, n *newcomer) error {
 	if u.Icon == "" {
 		u.Icon = fmt.Sprintf(":/res/head_%d.jpg", 1+id%heads)
 	}
-	if u.EmailVerified {
-		if err := s.dropUnverified(ctx, n.emailKey); err != nil {
-			return err
-		}
+	if err := s.dropUnverified(ctx, *n); err != nil {
+		return err
 	}
 	if err := s.insert(ctx, *n); err != nil {
 		if store.IsUnique(err) { // another node was quicker

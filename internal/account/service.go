@@ -17,7 +17,7 @@ import (
 // Who may register, for all gateways alike.
 const (
 	Open   = "open"   // everybody; a code only where the gateway asks for one
-	Code   = "code"   // who proves an e-mail address
+	Code   = "code"   // who proves an e-mail address or a phone number
 	Invite = "invite" // who was invited
 	Closed = "closed" // nobody
 )
@@ -35,6 +35,11 @@ type Mailer interface {
 	SendCode(ctx context.Context, to, code string) error
 }
 
+// Texter brings a verification code to a phone. It returns once the message is in other hands.
+type Texter interface {
+	TextCode(ctx context.Context, to, code string) error
+}
+
 // Auditor keeps what was done by whom, in the unit of work of the context.
 type Auditor interface {
 	Record(ctx context.Context, actor core.Actor, action, target, detail string, from core.Origin) error
@@ -50,20 +55,24 @@ type Service struct {
 	db       *store.DB
 	throttle throttle
 	mail     Mailer
+	texts    Texter
 	audit    Auditor
 	rooms    Joiner
 	cfg      Config
 	hashes   *hasher
+	pairs    *pairs
+	logins   *logins
 	revoked  []func(core.UserID, int64)
 }
 
 // New returns the service. All of Config's pointers must be set.
-func New(db *store.DB, keys *cluster.Local, mail Mailer, audit Auditor, rooms Joiner, cfg Config) *Service {
+func New(db *store.DB, keys *cluster.Local, mail Mailer, texts Texter, audit Auditor, rooms Joiner, cfg Config) *Service {
 	if cfg.Registration == "" {
 		cfg.Registration = Open
 	}
 	return &Service{
-		db: db, throttle: throttle{keys}, mail: mail, audit: audit, rooms: rooms, cfg: cfg, hashes: newHasher(defaultCost),
+		db: db, throttle: throttle{keys}, mail: mail, texts: texts, audit: audit, rooms: rooms, cfg: cfg,
+		hashes: newHasher(defaultCost), pairs: newPairs(), logins: newLogins(),
 	}
 }
 

@@ -108,12 +108,18 @@ func (s *Service) checkFree(ctx context.Context, n newcomer) error {
 		err = s.unless(ctx, core.ErrEmailTaken, `SELECT count(*) FROM "user" WHERE email_key = ?`, n.emailKey)
 	}
 	if err == nil && n.phoneKey != "" {
-		err = s.unless(ctx, errPhoneTaken, `SELECT count(*) FROM "user" WHERE phone_key = ? OR name_key = ?`, n.phoneKey, n.phoneKey)
+		err = s.phoneFree(ctx, n.phoneKey)
 	}
 	return err
 }
 
-// nextID gives the next uid. It leaves out those that are somebody's name, because a login of digits means a uid first.
+// phoneFree returns an error if a phone number, or the name that it would be, is somebody's.
+func (s *Service) phoneFree(ctx context.Context, phone string) error {
+	return s.unless(ctx, core.ErrPhoneTaken, `SELECT count(*) FROM "user" WHERE phone_key = ? OR name_key = ?`, phone, phone)
+}
+
+// nextID gives the next uid. It leaves out those that are somebody's name or phone number, because a login of digits
+// means a uid first.
 func (s *Service) nextID(ctx context.Context) (core.UserID, error) {
 	for {
 		if _, err := s.db.Exec(ctx, `UPDATE user_id SET id = id + 1`); err != nil {
@@ -123,7 +129,8 @@ func (s *Service) nextID(ctx context.Context) (core.UserID, error) {
 		if err := s.db.QueryRow(ctx, `SELECT id FROM user_id`, nil, &id); err != nil {
 			return 0, err
 		}
-		taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE uid = ? OR name_key = ?`, id, strconv.FormatInt(int64(id), 10))
+		digits := strconv.FormatInt(int64(id), 10)
+		taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE uid = ? OR name_key = ? OR phone_key = ?`, id, digits, digits)
 		if err != nil {
 			return 0, err
 		}
@@ -144,10 +151,20 @@ func (s *Service) insert(ctx context.Context, n newcomer) error {
 
 func onlyIf(ok bool, key string) sql.NullString { return sql.NullString{String: key, Valid: ok} }
 
-// dropUnverified takes an e-mail address from those who only claimed it.
-func (s *Service) dropUnverified(ctx context.Context, emailKey string) error {
-	_, err := s.db.Exec(ctx, `UPDATE "user" SET email = '' WHERE lower(email) = ? AND email <> '' AND email_key IS NULL`, emailKey)
-	return err
+// dropUnverified takes what the newcomer has proved, an e-mail address or a phone number, from those who only claimed it.
+// Left alone, SQLite takes the index of the keys, and goes through everybody who has none.
+func (s *Service) dropUnverified(ctx context.Context, n newcomer) error {
+	if n.user.EmailVerified {
+		_, err := s.db.Exec(ctx, `UPDATE "user" INDEXED BY user_email_unverified SET email = '' WHERE lower(email) = ? AND email <> '' AND email_key IS NULL`, n.emailKey)
+		if err != nil {
+			return err
+		}
+	}
+	if n.user.PhoneVerified {
+		_, err := s.db.Exec(ctx, `UPDATE "user" INDEXED BY user_phone_unverified SET phone = '' WHERE phone = ? AND phone <> '' AND phone_key IS NULL`, n.phoneKey)
+		return err
+	}
+	return nil
 }
 
 // replaceHash stores another hash of the same password, unless the password has changed since a was read.

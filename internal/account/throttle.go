@@ -26,6 +26,7 @@ const (
 	sendsByIP      = 3 // times the registrations allowed
 	// sendsWithoutLimit is for servers that do not limit registrations: they must not mail the world all the same.
 	sendsWithoutLimit = 3000
+	textsByPhone      = 20 // a day, from wherever
 )
 
 // throttle limits how often something can be tried. Its counters are the cluster's.
@@ -52,6 +53,7 @@ type gate struct {
 
 func pairKey(account, network string) string  { return "parley:login:" + account + "@" + network }
 func knownKey(account, network string) string { return "parley:known:" + account + "@" + network }
+func ipKey(network string) string             { return "parley:login:ip:" + network }
 
 // accountKey names an account for the throttle, missingKey a login that belongs to none: it is throttled like one.
 func accountKey(user core.UserID) string { return strconv.FormatInt(int64(user), 10) }
@@ -78,7 +80,7 @@ func network(ip netip.Addr) string {
 // admit lets a login attempt through, or returns core.ErrThrottled with the time to wait.
 // Whoever is let through calls succeeded, withdrawn, or neither if the password was wrong.
 func (t throttle) admit(ctx context.Context, account, network string) (*attempt, error) {
-	a := &attempt{account: account, network: network, ip: "parley:login:ip:" + network}
+	a := &attempt{account: account, network: network, ip: ipKey(network)}
 	if err := t.count(ctx, a.ip, failuresByIP, ipWindow); err != nil {
 		return nil, t.undo(ctx, a.ip, err)
 	}
@@ -163,6 +165,23 @@ func (t throttle) undo(ctx context.Context, key string, err error) error {
 	return err
 }
 
+// waiting returns core.ErrThrottled while attempts of a network that is known to the account are not let through. It
+// counts nothing.
+func (t throttle) waiting(ctx context.Context, account, network string) error {
+	wait, err := t.keys.TTL(ctx, pairKey(account, network)+":wait")
+	if err != nil || wait > 0 {
+		return throttled(wait, err)
+	}
+	text, ok, err := t.keys.Get(ctx, ipKey(network))
+	if err != nil || !ok {
+		return err
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < failuresByIP {
+		return err
+	}
+	return throttled(t.keys.TTL(ctx, ipKey(network)))
+}
+
 // count adds one to a counter of a window and returns core.ErrThrottled if that is too many.
 func (t throttle) count(ctx context.Context, key string, limit int64, window time.Duration) error {
 	n, err := t.keys.Add(ctx, key, 1, window)
@@ -182,14 +201,26 @@ func (t throttle) registering(ctx context.Context, network string, limit int) er
 
 // sending counts a code that is asked for.
 func (t throttle) sending(ctx context.Context, recipient, network string, registrations int) error {
-	limit := int64(sendsWithoutLimit)
-	if registrations > 0 {
-		limit = int64(sendsByIP * registrations)
-	}
-	if err := t.count(ctx, "parley:code:ip:"+network, limit, time.Hour); err != nil {
+	if err := t.count(ctx, "parley:code:ip:"+network, sends(registrations), time.Hour); err != nil {
 		return err
 	}
 	return t.count(ctx, "parley:code:"+recipient, sendsByAddress, sendWindow)
+}
+
+// texting counts a code that goes out as a text message. Each costs money, so a day has no more than an hour otherwise.
+func (t throttle) texting(ctx context.Context, phone, network string, registrations int) error {
+	if err := t.count(ctx, "parley:text:ip:"+network, sends(registrations), day); err != nil {
+		return err
+	}
+	return t.count(ctx, "parley:text:"+phone, textsByPhone, day)
+}
+
+// sends is how many codes one network may ask for.
+func sends(registrations int) int64 {
+	if registrations > 0 {
+		return int64(sendsByIP * registrations)
+	}
+	return sendsWithoutLimit
 }
 
 func throttled(wait time.Duration, err error) error {

@@ -64,7 +64,7 @@ func newWorld(t testing.TB, edit ...func(*cs3.Config)) *world {
 		DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Gather: w.hub.Gather, Log: log, Metrics: metrics, Goroutines: w.goroutines,
 	})
 	w.contacts.OnChange(w.chat.ContactsChanged)
-	w.accounts = account.New(w.db, cluster.NewLocal(), nil, audit.New(w.db), w.chat, account.Config{Log: log, Metrics: metrics})
+	w.accounts = account.New(w.db, cluster.NewLocal(), nil, nil, audit.New(w.db), w.chat, account.Config{Log: log, Metrics: metrics})
 	w.accounts.OnRevoke(w.hub.Revoke)
 	w.hub.Start(w.chat)
 	cfg := cs3.Config{

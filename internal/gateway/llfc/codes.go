@@ -42,10 +42,12 @@ var byError = []struct {
 	{core.ErrBadCredentials, codePasswordBad},
 	{core.ErrWrongToken, codeTokenInvalid},
 	{core.ErrCodeExpired, codeVarifyExpired},
+	{core.ErrCodeNotSent, codeVarifyExpired},
 	{core.ErrCodeWrong, codeVarifyWrong},
 	{core.ErrEmailMismatch, codeEmailNotMatch},
 	{core.ErrNameTaken, codeUserExists},
 	{core.ErrEmailTaken, codeUserExists},
+	{core.ErrPhoneTaken, codeUserExists},
 	{core.ErrRegistrationClosed, codeRPCFailed},
 }
 

@@ -21,6 +21,9 @@ CREATE INDEX file_owner ON file (owner_id, size);
 CREATE INDEX file_parent ON file (parent_id);
 CREATE INDEX file_age ON file (created_at);
 
+-- Who proves a phone number takes it from those who only claim it.
+CREATE INDEX user_phone_unverified ON "user" (phone) WHERE phone_key IS NULL AND phone <> '';
+
 -- What was brought along from other servers, so that bringing it again makes no doubles.
 CREATE TABLE imported (
     source   TEXT    NOT NULL,                    -- the kind of server
@@ -31,5 +34,6 @@ CREATE TABLE imported (
 ) WITHOUT ROWID;
 
 -- +goose Down
+DROP INDEX user_phone_unverified;
 DROP TABLE imported;
 DROP TABLE file;
