@@ -68,18 +68,17 @@ func (c *conn) chat(ctx context.Context, in chatRequest) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.posts.wait(maxPosts-1, c.session.Closing)
-	c.posts.add()
+	c.posts.Begin(0, postLimit, c.session.Closing)
 	err = c.gw.post(ctx, actor, in.Message, func(err error) {
 		if err != nil {
 			c.session.Send(c.gw.refuse(socketChat, err).object)
 		} else {
 			c.session.Send(posted)
 		}
-		c.posts.done()
+		c.posts.End(0)
 	})
 	if err != nil {
-		c.posts.done()
+		c.posts.End(0)
 	}
 	return nil, err
 }

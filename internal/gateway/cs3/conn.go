@@ -5,34 +5,32 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
-	"time"
 
 	"parley/internal/core"
 	"parley/internal/session"
+	"parley/internal/wire/inbound"
 	"parley/internal/wire/jsonstream"
 )
 
-const (
-	// maxFaults is how many times in a row a peer may send what is not JSON.
-	maxFaults = 5
-	// maxPosts is how many messages of one connection may be on their way to the disk.
-	maxPosts = 64
-)
+// maxFaults is how many times in a row a peer may send what is not JSON.
+const maxFaults = 5
+
+// postLimit is how many messages of one connection may be on their way to the disk.
+var postLimit = session.PostLimit{Posts: 64}
 
 // conn is one socket connection. It belongs to the goroutine that reads it; only posts is shared.
 type conn struct {
 	gw      *Gateway
 	session *session.Session
-	in      inbound
+	in      inbound.Reader
 	from    core.Origin
 	stream  jsonstream.Splitter
 	faults  int // since the last object
-	posts   posts
+	posts   session.Posts
 }
 
 func newConn(g *Gateway, nc net.Conn) *conn {
-	return &conn{gw: g, session: g.Hub.Open(&g.profile, nc), in: newInbound(nc), from: origin(nc.RemoteAddr().String())}
+	return &conn{gw: g, session: g.Hub.Open(&g.profile, nc), in: inbound.NewReader(nc), from: origin(nc.RemoteAddr().String())}
 }
 
 // turn waits for input, works on it, and leaves the connection to a new goroutine, so that the stack that the work
@@ -46,15 +44,15 @@ func (c *conn) turn() {
 		}
 		c.session.End(eof)
 	}()
-	buf, n, err := c.in.receive()
+	segment, err := c.in.Receive()
 	if err != nil {
 		eof = errors.Is(err, io.EOF)
 		c.settle()
 		return
 	}
 	c.session.Heard()
-	c.take(buf[:n])
-	buffers.Put(buf)
+	c.take(segment.Bytes())
+	segment.Release()
 	more = true
 }
 
@@ -79,7 +77,7 @@ func (c *conn) take(segment []byte) {
 
 // fault answers text that is not JSON: docs/protocols/cs3.md#stream.
 func (c *conn) fault(err error) {
-	c.in.discard()
+	c.in.Discard()
 	c.answer(invalidJSON)
 	if c.faults++; c.faults == maxFaults || errors.Is(err, jsonstream.ErrTooLong) {
 		c.session.Close(session.Misbehaved)
@@ -106,51 +104,4 @@ func (c *conn) answer(b []byte) {
 }
 
 // settle waits until every post is answered, or the session ends.
-func (c *conn) settle() { c.posts.wait(0, c.session.Closing) }
-
-// posts counts the messages of a connection that are on their way to the disk.
-type posts struct {
-	mu   sync.Mutex // guards both
-	n    int
-	fell chan struct{} // closed when n falls; nil if nobody waits
-}
-
-func (p *posts) add() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.n++
-}
-
-func (p *posts) done() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.n--
-	if p.fell != nil {
-		close(p.fell)
-		p.fell = nil
-	}
-}
-
-// wait returns when no more than atMost are left. A stop that runs out of time leaves posts that are never done, so it
-// looks now and then whether the session is gone.
-func (p *posts) wait(atMost int, gone func() bool) {
-	for {
-		p.mu.Lock()
-		if p.n <= atMost {
-			p.mu.Unlock()
-			return
-		}
-		if p.fell == nil {
-			p.fell = make(chan struct{})
-		}
-		fell := p.fell
-		p.mu.Unlock()
-		select {
-		case <-fell:
-		case <-time.After(time.Second):
-			if gone() {
-				return
-			}
-		}
-	}
-}
+func (c *conn) settle() { c.posts.Wait(c.session.Closing) }

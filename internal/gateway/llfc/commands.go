@@ -68,19 +68,19 @@ func (c *conn) accept(ctx context.Context, in acceptRequest) (newFriend, error) 
 func (c *conn) text(answer uint16, body []byte) {
 	var in textRequest
 	if err := decode(body, &in); err != nil {
-		c.posts.wait()
+		c.posts.Wait(c.session.Closing)
 		c.session.Send(refusal(answer, c.code(answer, err)))
 		return
 	}
 	size := len(body)
-	c.posts.begin(size)
+	c.posts.Begin(size, postLimit, c.session.Closing)
 	err := c.post(&in, func(_ []core.Message, err error) {
-		defer c.posts.end(size)
+		defer c.posts.End(size)
 		c.session.Send(in.acknowledgement(c.code(answer, err)))
 	})
 	if err != nil {
-		c.posts.end(size)
-		c.posts.wait()
+		c.posts.End(size)
+		c.posts.Wait(c.session.Closing)
 		c.session.Send(in.acknowledgement(c.code(answer, err)))
 	}
 }

@@ -11,6 +11,10 @@ import (
 	"parley/internal/wire/frame"
 )
 
+// postLimit is how much of a connection's texts may be on the way to the disk before its reader waits. The bytes and what may be
+// queued when another request is read must stay below the session's overflow: an acknowledgement repeats its text.
+var postLimit = session.PostLimit{Posts: 256, Bytes: 256 << 10}
+
 // conn is one client. Its reading goroutine owns it, but for posts. An idle one holds no buffer, and little stack: what
 // the login took of that is left behind with the goroutine that did it.
 type conn struct {
@@ -18,7 +22,7 @@ type conn struct {
 	in      frame.Reader
 	session *session.Session
 	fresh   bool // the login is done; a new goroutine shall go on reading
-	posts   posts
+	posts   session.Posts
 }
 
 func (g *Gateway) open(nc net.Conn) {
@@ -41,7 +45,7 @@ func (c *conn) read() {
 		burst, err := c.in.Read()
 		if err != nil {
 			if eof = errors.Is(err, io.EOF); eof {
-				c.posts.wait() // a client that has only finished sending still gets its acknowledgements
+				c.posts.Wait(c.session.Closing) // a client that has only finished sending still gets its acknowledgements
 			}
 			return
 		}
