@@ -55,6 +55,7 @@ type cli struct {
 	Direct directCmd `cmd:"" help:"Messages between pairs of friends."`
 	Room   roomCmd   `cmd:"" help:"Messages in the lobby."`
 	Login  loginCmd  `cmd:"" help:"Logins by token."`
+	Files  filesCmd  `cmd:"" help:"Uploads and downloads, against the disk and the loopback alone."`
 	All    allCmd    `cmd:"" help:"All of them, one after the other."`
 }
 
@@ -64,11 +65,13 @@ type allCmd struct {
 	Direct directCmd `embed:"" prefix:"direct-"`
 	Room   roomCmd   `embed:"" prefix:"room-"`
 	Login  loginCmd  `embed:"" prefix:"login-"`
+	Files  filesCmd  `embed:"" prefix:"files-"`
 }
 
 // Run goes on after a failure, and reports all of them.
 func (c *allCmd) Run(ctx context.Context, o *options, rep *report) error {
-	return errors.Join(c.Idle.Run(ctx, o, rep), c.Direct.Run(ctx, o, rep), c.Room.Run(ctx, o, rep), c.Login.Run(ctx, o, rep))
+	return errors.Join(c.Idle.Run(ctx, o, rep), c.Direct.Run(ctx, o, rep), c.Room.Run(ctx, o, rep), c.Login.Run(ctx, o, rep),
+		c.Files.Run(ctx, o, rep))
 }
 
 func main() { os.Exit(run()) }

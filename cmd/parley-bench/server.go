@@ -20,12 +20,17 @@ import (
 const (
 	readyWithin = 20 * time.Second
 	stopWithin  = 30 * time.Second
+
+	// The first account is made by the program itself.
+	benchUser     = "bench"
+	benchPassword = "a real password"
 )
 
 // server is a running parley with a data folder of its own.
 type server struct {
 	accounts []account
 	llfc     string // address
+	files    string // address of the DPC family's file port
 
 	cmd           *exec.Cmd
 	dir           string
@@ -64,8 +69,8 @@ func onServer(ctx context.Context, o *options, n int, fn func(*server) error) (e
 
 // prepare fills the data folder.
 func (s *server) prepare(ctx context.Context, o *options, n int) error {
-	add := exec.CommandContext(ctx, o.Parley, "user", "add", "--password-stdin", "--set", "data_dir="+s.dir, "bench")
-	add.Stdin = strings.NewReader("a real password\n")
+	add := exec.CommandContext(ctx, o.Parley, "user", "add", "--password-stdin", "--set", "data_dir="+s.dir, benchUser)
+	add.Stdin = strings.NewReader(benchPassword + "\n")
 	add.Env = environ()
 	if out, err := add.CombinedOutput(); err != nil {
 		return fmt.Errorf("add the first account: %w\n%s", err, out)
@@ -81,7 +86,7 @@ func environ() []string {
 }
 
 func (s *server) start(ctx context.Context, o *options) error {
-	for _, addr := range []*string{&s.http, &s.llfc, &s.metrics} {
+	for _, addr := range []*string{&s.http, &s.llfc, &s.files, &s.metrics} {
 		var err error
 		if *addr, err = freeAddr(ctx); err != nil {
 			return err
@@ -89,8 +94,9 @@ func (s *server) start(ctx context.Context, o *options) error {
 	}
 	args := []string{"serve"}
 	for _, set := range append([]string{
-		"data_dir=" + s.dir, "http.addr=" + s.http, "llfc.addr=" + s.llfc, "metrics.addr=" + s.metrics, "log.level=warn",
-		"https.addr=", "cs3.addr=", "cs3.http_addr=", "dpc.auth_addr=", "dpc.chat_addr=", "dpc.file_addr=", "openp2p.addr=",
+		"data_dir=" + s.dir, "http.addr=" + s.http, "llfc.addr=" + s.llfc, "metrics.addr=" + s.metrics, "dpc.file_addr=" + s.files,
+		"log.level=warn",
+		"https.addr=", "cs3.addr=", "cs3.http_addr=", "dpc.auth_addr=", "dpc.chat_addr=", "openp2p.addr=",
 		"media.udp_addr=", "media.tcp_addr=", "turn.addr=", "turn.tls_addr=",
 	}, o.Set...) {
 		args = append(args, "--set", set)

@@ -134,11 +134,20 @@ func (rep *report) print(out io.Writer, asJSON bool) error {
 		for _, f := range r.Figures {
 			also = append(also, fmt.Sprintf("%s %s", f.Name, amount(f.Value)))
 		}
-		fmt.Fprintf(w, "| %s\t| %s %s\t| %.2f ms\t| %.2f ms\t| %.1f ms\t| %.1f s of %.0f\t| %.1f s\t| %.1f → %.1f MB\t| %s\t|\n",
-			r.Name, amount(r.Rate), r.Unit, r.P50, r.P99, r.Max, r.ServerCPU, r.Seconds, r.BenchCPU,
+		fmt.Fprintf(w, "| %s\t| %s %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %.1f → %.1f MB\t| %s\t|\n",
+			r.Name, amount(r.Rate), r.Unit, unless(r.P50, "%.2f ms"), unless(r.P99, "%.2f ms"), unless(r.Max, "%.1f ms"),
+			unless(r.ServerCPU, "%.1f s of %.0f", r.Seconds), unless(r.BenchCPU, "%.1f s"),
 			float64(r.RSSBefore)/1e6, float64(r.RSSAfter)/1e6, strings.Join(also, ", "))
 	}
 	return w.Flush()
+}
+
+// unless writes a figure, "-" if it was not measured.
+func unless(v float64, form string, more ...any) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(form, append([]any{v}, more...)...)
 }
 
 // amount writes a number with as many digits as are worth reading.
