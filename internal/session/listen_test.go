@@ -132,10 +132,10 @@ func TestAConnectionThatFellBehindPassesOverItsOwnWords(t *testing.T) {
 			id = "a." // as the slow one would give it
 		}
 		quick.Must(t, "post "+id+itoa(int64(i))+" room 10 "+text)
-		for got, m := "", (line.Message{}); m.Seq != core.Seq(i+1); m, _ = line.ParseMessage(got) {
-			var err error
-			got, err = quick.Hear()
+		for m := (line.Message{}); m.Seq != core.Seq(i+1); {
+			got, err := quick.Hear()
 			b.Check(err)
+			m, _ = line.ParseMessage(got)
 		}
 	}
 	if l := b.Metric(`parley_session_lagging_total{gateway="line"}`); l == 0 {

@@ -2,7 +2,9 @@ package crossprotocol
 
 import (
 	"bufio"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -48,6 +50,23 @@ func run(t *testing.T, args ...string) *example {
 	return e
 }
 
+// enter types a line.
+func (e *example) enter(t *testing.T, line string) {
+	t.Helper()
+	if _, err := io.WriteString(e.in, line+"\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func port(t *testing.T, addr string) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
 // see waits for a line that contains want.
 func (e *example) see(t *testing.T, want string) {
 	t.Helper()
@@ -81,12 +100,17 @@ func TestExamplesTalkToEachOther(t *testing.T) {
 	ann := run(t, "../../examples/llfc.py", s.HTTP, "ann", "secret", "1500000001")
 	ann.see(t, "1500000001: 'lobby'")
 	carl := run(t, "../../examples/cs3.py", s.CS3, "carl", "secret") // the name is new
-	if _, err := io.WriteString(carl.in, "hello from CS3\n"); err != nil {
-		t.Fatal(err)
-	}
+	carl.enter(t, "hello from CS3")
 	ann.see(t, "1500000001: carl: hello from CS3")
-	if _, err := io.WriteString(ann.in, "你好\n"); err != nil {
-		t.Fatal(err)
-	}
+	ann.enter(t, "你好")
 	carl.see(t, "ann: 你好")
+	ports := fmt.Sprintf("127.0.0.1:%s,%s,%s", port(t, s.DPC.Auth), port(t, s.DPC.Chat), port(t, s.DPC.Files))
+	dora := run(t, "../../examples/dpc.py", ports, "chat", "ann", "secret")
+	dora.enter(t, "hello from DPC")
+	ann.see(t, "1500000001: ann: hello from DPC")
+	carl.see(t, "ann: hello from DPC")
+	carl.enter(t, "welcome")
+	dora.see(t, "carl:welcome")
+	run(t, "../../examples/dpc.py", ports, "up", "ann", "secret", "../../examples").see(t, "done")
+	run(t, "../../examples/dpc.py", ports, "list", "ann", "secret").see(t, "examples  ann")
 }

@@ -29,10 +29,10 @@ var floors = []struct {
 	among    bool
 }{
 	{packages: []string{"internal/core", "internal/wire/...", "internal/obs"}},
-	{packages: []string{"internal/store", "internal/cluster", "internal/blob", "internal/outbox", "internal/media/...", "internal/tunnel", "internal/speech"}},
+	{packages: []string{"internal/store", "internal/cluster", "internal/blob", "internal/outbox", "internal/legacy", "internal/media/...", "internal/tunnel", "internal/speech"}},
 	{packages: []string{"internal/session"}},
 	{packages: []string{"internal/account", "internal/contact", "internal/chat", "internal/audit", "internal/file", "internal/meeting", "internal/node", "internal/notify"}},
-	{packages: []string{"internal/gateway/..."}},
+	{packages: []string{"internal/gateway/...", "internal/transfer"}},
 	{packages: []string{"internal/config"}},
 	{packages: []string{"internal/app"}},
 	{packages: []string{"cmd/..."}, among: true},

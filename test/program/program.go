@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -62,6 +63,7 @@ type Server struct {
 	LLFC    string
 	CS3     string
 	CS3HTTP string
+	DPC     DPC
 
 	t    testing.TB
 	args []string
@@ -70,15 +72,20 @@ type Server struct {
 	out  *output
 }
 
+// DPC is the addresses of the DPC family's three servers.
+type DPC struct{ Auth, Chat, Files string }
+
 // Start runs `parley serve` on a data folder with free ports and waits until it is ready. wrap is a command to run it
 // under, such as strace with its flags.
 func Start(t testing.TB, dir string, wrap []string, sets ...string) *Server {
 	t.Helper()
 	s := &Server{
 		Dir: dir, HTTP: FreeAddr(t), LLFC: FreeAddr(t), CS3: FreeAddr(t), CS3HTTP: FreeAddr(t), t: t, wrap: wrap,
+		DPC: DPC{FreeAddr(t), FreeAddr(t), FreeAddr(t)},
 	}
 	for _, set := range append([]string{
 		"data_dir=" + dir, "http.addr=" + s.HTTP, "llfc.addr=" + s.LLFC, "cs3.addr=" + s.CS3, "cs3.http_addr=" + s.CS3HTTP,
+		"dpc.auth_addr=" + s.DPC.Auth, "dpc.chat_addr=" + s.DPC.Chat, "dpc.file_addr=" + s.DPC.Files,
 		"metrics.addr=", "limits.register=0",
 	}, sets...) {
 		s.args = append(s.args, "--set", set)
@@ -135,6 +142,9 @@ func (s *Server) Stop() error {
 	}
 }
 
+// PID returns the number of the process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Output returns what the program printed since it was started.
 func (s *Server) Output() string { return s.out.String() }
 
@@ -163,6 +173,16 @@ func (s *Server) AddUser(name string) int64 {
 	return uid
 }
 
+// Until waits for a condition.
+func Until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for end := time.Now().Add(startTimeout); !cond(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
 // Get fetches a page's body.
 func Get(url string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -180,15 +200,29 @@ func Get(url string) (string, error) {
 	return string(body), err
 }
 
+// Ports for servers. They lie below those from which the system lets connections begin, and processes begin at different
+// ones: what is free now stays free until the server takes it.
+const (
+	firstPort = 10_000
+	ports     = 20_000
+)
+
+var nextPort atomic.Uint32
+
 // FreeAddr returns a loopback address whose port was free a moment ago.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range ports {
+		port := firstPort + (uint32(os.Getpid())*97+nextPort.Add(1))%ports
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		defer ln.Close()
+		return ln.Addr().String()
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // output is a buffer that a process writes and a test reads.
