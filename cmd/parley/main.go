@@ -27,6 +27,8 @@ type cli struct {
 	Backup  backupCmd  `cmd:"" help:"Write everything to one file, also while the server runs."`
 	Restore restoreCmd `cmd:"" help:"Unpack a backup into an empty data folder."`
 	Demo    demoCmd    `cmd:"" help:"Run a throw-away server with three users to try."`
+	Import  importCmd  `cmd:"" help:"Bring people along from another server."`
+	Export  exportCmd  `cmd:"" help:"Write everything, or what is one person's, to an archive that others can read."`
 
 	Version kong.VersionFlag `help:"Print the version."`
 }

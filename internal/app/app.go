@@ -8,16 +8,19 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/gofrs/flock"
 
 	"parley/internal/account"
 	"parley/internal/audit"
+	"parley/internal/blob"
 	"parley/internal/chat"
 	"parley/internal/cluster"
 	"parley/internal/config"
 	"parley/internal/contact"
 	"parley/internal/core"
+	"parley/internal/file"
 	"parley/internal/gateway/control"
 	"parley/internal/obs"
 	"parley/internal/outbox"
@@ -32,6 +35,7 @@ const (
 	socketFile   = "parley.sock"
 	outboxDir    = "outbox"
 	avatarDir    = "avatars"
+	filesDir     = "files"
 )
 
 // ErrInUse says that another process has the data folder.
@@ -49,6 +53,7 @@ type App struct {
 	accounts   *account.Service
 	contacts   *contact.Service
 	chat       *chat.Service
+	files      *file.Service
 	control    *control.Gateway
 }
 
@@ -58,7 +63,11 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	if err := a.takeDataDir(); err != nil {
 		return nil, err
 	}
-	out, err := sender(cfg)
+	mail, texts, err := senders(cfg)
+	if err != nil {
+		return nil, errors.Join(err, a.lock.Unlock())
+	}
+	blobs, err := blob.OpenDisk(a.path(filesDir))
 	if err != nil {
 		return nil, errors.Join(err, a.lock.Unlock())
 	}
@@ -72,14 +81,22 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
 	a.contacts.OnChange(a.chat.ContactsChanged)
-	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{out}, audit.New(a.db), a.chat, account.Config{
+	trail := audit.New(a.db)
+	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{mail}, texter{texts}, trail, a.chat, account.Config{
 		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Log: log, Metrics: a.metrics,
+	})
+	a.files = file.New(file.Config{
+		DB: a.db, Blobs: blobs, Rooms: a.chat, Audit: trail, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
+		MaxFile: int64(cfg.Limits.FileMB) << 20, Quota: int64(cfg.Limits.QuotaMB) << 20,
+		Keep: time.Duration(cfg.Files.KeepDays) * 24 * time.Hour,
 	})
 	a.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		a.chat.AccountChanged(user)
 		a.hub.Revoke(user, epoch)
 	})
 	a.control = control.New(a.accounts, log)
+	a.control.ServeImports(a.imports())
+	a.control.ServeArchives(a.archives(trail))
 	a.hub.Start(a.chat)
 	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })
 	a.metrics.Gauge("chat", "pending_posts", "Posts that wait for their commit.", func() float64 { return float64(a.chat.Pending()) })
@@ -135,17 +152,33 @@ func lockDataDir(dir string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// sender returns what carries codes out of the server.
-func sender(cfg config.Config) (outbox.Sender, error) {
-	if cfg.Mail.SMTP == "" {
-		return outbox.NewFolder(filepath.Join(cfg.DataDir, outboxDir)), nil
+// senders return what carries mails, and text messages, out of the server: each the folder, unless it has its own way.
+func senders(cfg config.Config) (mail, texts outbox.Sender, err error) {
+	folder := outbox.NewFolder(filepath.Join(cfg.DataDir, outboxDir))
+	mail, texts = folder, folder
+	if cfg.Mail.SMTP != "" {
+		if mail, err = outbox.NewSMTP(cfg.Mail.SMTP); err != nil {
+			return nil, nil, fmt.Errorf("mail.smtp: %w", err)
+		}
 	}
-	return outbox.NewSMTP(cfg.Mail.SMTP)
+	if cfg.SMS.URL != "" {
+		if texts, err = outbox.NewSMS(cfg.SMS.URL); err != nil {
+			return nil, nil, fmt.Errorf("sms.url: %w", err)
+		}
+	}
+	return mail, texts, nil
 }
 
-// mailer sends the accounts' verification codes.
+// mailer sends the accounts' verification codes by mail.
 type mailer struct{ out outbox.Sender }
 
 func (m mailer) SendCode(ctx context.Context, to, code string) error {
 	return m.out.Send(ctx, outbox.CodeMail(to, code))
+}
+
+// texter sends the accounts' verification codes as text messages.
+type texter struct{ out outbox.Sender }
+
+func (t texter) TextCode(ctx context.Context, to, code string) error {
+	return t.out.Send(ctx, outbox.CodeSMS(to, code))
 }

@@ -9,7 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
+	"parley/internal/blob"
 	"parley/internal/store"
 )
 
@@ -17,7 +20,12 @@ import (
 const lastEntry = "complete"
 
 // kept are the folders beside the database that a backup holds.
-var kept = []string{avatarDir}
+var kept = []string{avatarDir, filesDir}
+
+const (
+	linksPrefix = ".backup-"
+	linksAge    = 24 * time.Hour // a backup that runs longer than this was interrupted
+)
 
 // Backup writes everything that makes up the server to one tar file, consistently and while the server runs.
 func Backup(ctx context.Context, dataDir, file string) (err error) {
@@ -29,18 +37,76 @@ func Backup(ctx context.Context, dataDir, file string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	links, err := makeLinks(dataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(links)) }()
 	db := filepath.Join(tmp, databaseFile)
+	// What the database knows at its moment is held fast before or after it, even if it is deleted meanwhile.
+	if err := linkKept(dataDir, links); err != nil {
+		return err
+	}
 	if err := store.Backup(ctx, filepath.Join(dataDir, databaseFile), db); err != nil {
 		return err
 	}
+	if err := linkKept(dataDir, links); err != nil {
+		return err
+	}
 	archive := filepath.Join(tmp, "backup.tar")
-	if err := pack(archive, db, dataDir); err != nil {
+	if err := pack(archive, db, links); err != nil {
 		return err
 	}
 	return os.Rename(archive, file)
 }
 
-func pack(archive, db, dataDir string) (err error) {
+// makeLinks makes a folder on the disk of the kept files, and removes those that interrupted backups left.
+func makeLinks(dataDir string) (string, error) {
+	entries, err := os.ReadDir(dataDir)
+	if err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), linksPrefix) && time.Since(info.ModTime()) > linksAge {
+			if err := os.RemoveAll(filepath.Join(dataDir, e.Name())); err != nil {
+				return "", err
+			}
+		}
+	}
+	return os.MkdirTemp(dataDir, linksPrefix)
+}
+
+// linkKept links every kept file into a folder, but for uploads that are still on their way.
+func linkKept(dataDir, links string) error {
+	for _, dir := range kept {
+		err := filepath.WalkDir(filepath.Join(dataDir, dir), func(path string, d fs.DirEntry, err error) error {
+			name, rerr := filepath.Rel(dataDir, path)
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return nil // it has been deleted
+			case err != nil || rerr != nil:
+				return errors.Join(err, rerr)
+			case d.IsDir() && name == filepath.Join(filesDir, blob.Unfinished):
+				return fs.SkipDir
+			case d.IsDir():
+				return os.MkdirAll(filepath.Join(links, name), 0o700)
+			case !d.Type().IsRegular():
+				return nil
+			}
+			if err := os.Link(path, filepath.Join(links, name)); !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pack writes the database and the files below root into an archive.
+func pack(archive, db, root string) (err error) {
 	f, err := os.OpenFile(archive, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -50,21 +116,18 @@ func pack(archive, db, dataDir string) (err error) {
 	if err := addFile(w, databaseFile, db); err != nil {
 		return err
 	}
-	for _, dir := range kept {
-		root := filepath.Join(dataDir, dir)
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			name, err := filepath.Rel(dataDir, path)
-			if err != nil {
-				return err
-			}
-			return addFile(w, filepath.ToSlash(name), path)
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		return addFile(w, filepath.ToSlash(name), path)
+	})
+	if err != nil {
+		return err
 	}
 	// A file that was cut short at the end of an entry would pass for whole.
 	if err := w.WriteHeader(&tar.Header{Name: lastEntry, Mode: 0o600}); err != nil {

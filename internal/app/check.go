@@ -22,6 +22,8 @@ const (
 	dialTimeout   = 5 * time.Second
 )
 
+var defaultPort = map[string]string{"smtp": "587", "smtps": "465", "http": "80", "https": "443"}
+
 // Finding is one thing that Check looked at.
 type Finding struct {
 	What   string
@@ -45,7 +47,10 @@ func Check(ctx context.Context, cfg config.Config) []Finding {
 		findings = append(findings, checkPorts(ctx, cfg)...)
 	}
 	if cfg.Mail.SMTP != "" {
-		findings = append(findings, Finding{"mail server", checkSMTP(ctx, cfg.Mail.SMTP), "check mail.smtp and the way to that server"})
+		findings = append(findings, Finding{"mail server", checkDial(ctx, cfg.Mail.SMTP), "check mail.smtp and the way to that server"})
+	}
+	if cfg.SMS.URL != "" {
+		findings = append(findings, Finding{"SMS gateway", checkDial(ctx, cfg.SMS.URL), "check sms.url and the way to that gateway"})
 	}
 	return findings
 }
@@ -105,14 +110,15 @@ func checkPorts(ctx context.Context, cfg config.Config) (findings []Finding) {
 	return findings
 }
 
-func checkSMTP(ctx context.Context, smtp string) error {
-	u, err := url.Parse(smtp)
+// checkDial opens a connection to the server of a URL.
+func checkDial(ctx context.Context, rawURL string) error {
+	u, err := url.Parse(rawURL)
 	if err != nil {
 		return errors.New("the address cannot be read") // the error would show the password
 	}
 	host := u.Host
 	if u.Port() == "" {
-		host = net.JoinHostPort(u.Hostname(), map[string]string{"smtp": "587", "smtps": "465"}[u.Scheme])
+		host = net.JoinHostPort(u.Hostname(), defaultPort[u.Scheme])
 	}
 	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(ctx, "tcp", host)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// routes is everything on http.addr. What no family knows is document 001's 404, but for a browser's first page.
+// routes is everything on http.addr. What no family knows is llfc's 404, but for a browser's first page.
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	s.llfc.Routes(mux)

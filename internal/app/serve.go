@@ -14,6 +14,7 @@ import (
 
 	"parley/internal/config"
 	"parley/internal/gateway/cs3"
+	"parley/internal/gateway/dpc"
 	"parley/internal/gateway/front"
 	"parley/internal/gateway/llfc"
 )
@@ -21,8 +22,9 @@ import (
 const (
 	// stopTimeout is how long a graceful stop may take before connections are cut.
 	stopTimeout = 15 * time.Second
-	// httpStopTimeout is how much of that HTTP requests may take that were begun before it.
-	httpStopTimeout = 3 * time.Second
+	// How much of that HTTP requests and file transfers may take that were begun before it.
+	httpStopTimeout     = 3 * time.Second
+	transferStopTimeout = 10 * time.Second
 	sweepEvery      = time.Hour
 )
 
@@ -31,6 +33,7 @@ type server struct {
 	*App
 	llfc  *llfc.Gateway
 	cs3   *cs3.Gateway
+	dpc   *dpc.Gateway
 	front *front.Gateway
 	ready atomic.Bool
 
@@ -69,6 +72,10 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 	s.cs3 = cs3.New(cs3.Config{
 		Accounts: s.accounts, Chat: s.chat, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
 		Metrics: s.metrics, AvatarDir: s.path(avatarDir), Replay: s.cfg.CS3.Replay,
+	})
+	s.dpc = dpc.New(dpc.Config{
+		Accounts: s.accounts, Chat: s.chat, Files: s.files, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
+		Metrics: s.metrics, Listen: s.cfg.DPC.Listen,
 	})
 	s.front = front.New(s.accounts, s.log, s.ways)
 	if err := s.listen(ctx); err != nil {
@@ -111,10 +118,13 @@ func (s *server) listen(ctx context.Context) error {
 		"http.addr": s.http(s.routes()),
 		"llfc.addr": func(key string, ln net.Listener) {
 			s.llfc.Bind(ln)
-			s.socket(s.llfc)(key, ln)
+			s.socket(s.llfc.Serve)(key, ln)
 		},
-		"cs3.addr":      s.socket(s.cs3),
+		"cs3.addr":      s.socket(s.cs3.Serve),
 		"cs3.http_addr": s.http(exact(s.cs3.Handler(), http.NotFound)),
+		"dpc.auth_addr": s.socket(s.dpc.ServeAuth),
+		"dpc.chat_addr": s.socket(s.dpc.ServeChat),
+		"dpc.file_addr": s.transfers(s.dpc.ServeFiles, s.dpc.Stop),
 		"metrics.addr":  s.http(s.inspection()),
 	}
 	for _, l := range addresses(&s.cfg) {
@@ -143,18 +153,28 @@ func addresses(cfg *config.Config) []address {
 		{"llfc.addr", &cfg.LLFC.Addr},
 		{"cs3.addr", &cfg.CS3.Addr},
 		{"cs3.http_addr", &cfg.CS3.HTTPAddr},
+		{"dpc.auth_addr", &cfg.DPC.AuthAddr},
+		{"dpc.chat_addr", &cfg.DPC.ChatAddr},
+		{"dpc.file_addr", &cfg.DPC.FileAddr},
 		{"metrics.addr", &cfg.Metrics.Addr},
 	}
 }
 
-// gateway is one that serves raw connections.
-type gateway interface {
-	Serve(net.Listener) error
+// socket is for raw connections that belong to the hub, which ends them.
+func (s *server) socket(serve func(net.Listener) error) func(string, net.Listener) {
+	return s.transfers(serve, func(context.Context) {})
 }
 
-func (s *server) socket(g gateway) func(string, net.Listener) {
+// transfers is for raw connections that have an end of their own: stop waits for what is on its way, and cuts the rest.
+func (s *server) transfers(serve func(net.Listener) error, stop func(context.Context)) func(string, net.Listener) {
 	return func(key string, ln net.Listener) {
-		s.listeners = append(s.listeners, listener{key, ln, g.Serve, func(context.Context) error { return ln.Close() }})
+		s.listeners = append(s.listeners, listener{key, ln, serve, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, transferStopTimeout)
+			defer cancel()
+			err := ln.Close()
+			stop(ctx)
+			return err
+		}})
 	}
 }
 
@@ -170,6 +190,8 @@ func (s *server) http(h http.Handler) func(string, net.Listener) {
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
 		s.listeners = append(s.listeners, listener{key, ln, srv.Serve, func(ctx context.Context) error {
+			ctx, cancel := context.WithTimeout(ctx, httpStopTimeout)
+			defer cancel()
 			err := srv.Shutdown(ctx)
 			if errors.Is(err, context.DeadlineExceeded) {
 				err = srv.Close() // who has not finished asking by now gets no answer
@@ -183,8 +205,10 @@ func (s *server) sweep(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
 	for {
-		if err := s.accounts.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.log.Error("sweeping failed", "err", err)
+		for what, sweep := range map[string]func(context.Context) error{"accounts": s.accounts.Sweep, "files": s.files.Sweep} {
+			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("sweeping failed", "what", what, "err", err)
+			}
 		}
 		select {
 		case <-t.C:
@@ -202,16 +226,14 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-// stop first lets nobody in any more and gives the HTTP requests that were begun a moment, while everybody else goes on;
-// then it stops the services.
+// stop first lets nobody in any more and gives the HTTP requests and file transfers that were begun a moment, while
+// everybody else goes on; then it stops the services.
 func (s *server) stop(ctx context.Context) error {
 	s.ready.Store(false)
-	short, cancel := context.WithTimeout(ctx, httpStopTimeout)
-	defer cancel()
 	var wg sync.WaitGroup
 	for _, l := range s.listeners {
 		wg.Go(func() {
-			if err := ignoreClosed(l.stop(short)); err != nil {
+			if err := ignoreClosed(l.stop(ctx)); err != nil {
 				s.log.Warn("a listener did not stop in good order", "key", l.key, "err", err)
 			}
 		})

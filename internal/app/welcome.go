@@ -61,6 +61,7 @@ func (s *server) ways(host string) []front.Way {
 	}
 	add("llfc", "", s.home(host), "tcp ", llfc)
 	add("CS3", "http://", s.addr("cs3.http_addr", host), "tcp ", s.addr("cs3.addr", host))
+	add("DPC", "auth ", s.addr("dpc.auth_addr", host), "chat ", s.addr("dpc.chat_addr", host), "files ", s.addr("dpc.file_addr", host))
 	return ways
 }
 

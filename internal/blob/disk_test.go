@@ -451,8 +451,8 @@ func TestALongStreamNeedsConstantMemory(t *testing.T) {
 		t.Fatalf("%d bytes: %v", n, err)
 	}
 	runtime.ReadMemStats(&after)
-	// The pool may lose a slab to a collection, so the bound is not the two slabs of one Writer.
-	if got := after.TotalAlloc - before.TotalAlloc; got > 8<<20 {
+	// The pool may lose a slab to a collection, and under the race detector it loses every fourth.
+	if got := after.TotalAlloc - before.TotalAlloc; got > 40<<20 {
 		t.Errorf("%d bytes allocated", got)
 	}
 }

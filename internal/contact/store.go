@@ -9,7 +9,7 @@ import (
 	"parley/internal/core"
 )
 
-// The states of a friend request. Document 001 knows the first two.
+// The states of a friend request. Databases that others made know the first two.
 const (
 	pending   = 0
 	accepted  = 1

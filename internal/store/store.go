@@ -203,10 +203,13 @@ func (s *statements) close() {
 	s.m.Range(func(_, st any) bool { _ = st.(*sql.Stmt).Close(); return true })
 }
 
-// Q returns what runs the queries of bun's builder: the transaction that travels in the context, else the read pool.
+// Q returns what runs the queries of bun's builder: the unit of work or the View that travels in the context, else the read pool.
 func (db *DB) Q(ctx context.Context) bun.IDB {
 	if unitOf(ctx) != nil {
 		return db.write
+	}
+	if v := viewOf(ctx); v != nil {
+		return v.tx
 	}
 	return db.read
 }
@@ -215,6 +218,9 @@ func (db *DB) Q(ctx context.Context) bun.IDB {
 func (db *DB) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	if unitOf(ctx) != nil {
 		return db.written.get(ctx, query)
+	}
+	if v := viewOf(ctx); v != nil {
+		return v.reads.get(ctx, query)
 	}
 	return db.reads.get(ctx, query)
 }

@@ -24,7 +24,7 @@ var (
 // maxDPC bounds the answers that are read; a list can be long.
 const maxDPC = 64 << 20
 
-// DPC is a user of document 004's servers, by their three addresses.
+// DPC is a user of the DPC servers, by their three addresses.
 type DPC struct {
 	Auth, Chat, Files string
 	Name, Password    string

@@ -33,7 +33,7 @@ func Gate(addr, route string, body map[string]any) (answer map[string]any, err e
 	return answer, json.UnmarshalRead(resp.Body, &answer)
 }
 
-// LLFC is a connection of document 001's chat protocol.
+// LLFC is a connection of the llfc chat protocol.
 type LLFC struct {
 	UID  int64
 	Conn net.Conn
@@ -163,7 +163,7 @@ func Befriend(a, b *LLFC) error {
 	return err
 }
 
-// CS3 is a connection of document 003's chat protocol.
+// CS3 is a connection of the CS3 chat protocol.
 type CS3 struct {
 	Conn  net.Conn
 	Token string

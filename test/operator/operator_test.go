@@ -161,7 +161,7 @@ func TestUserCommandsWithoutAServer(t *testing.T) {
 func TestSecondServerIsRefused(t *testing.T) {
 	s := program.Start(t, t.TempDir(), nil)
 	out, err := s.Command("", "serve", "--set", "http.addr=127.0.0.1:0", "--set", "llfc.addr=", "--set", "cs3.addr=",
-		"--set", "cs3.http_addr=", "--set", "metrics.addr=")
+		"--set", "cs3.http_addr=", "--set", "dpc.auth_addr=", "--set", "dpc.chat_addr=", "--set", "dpc.file_addr=", "--set", "metrics.addr=")
 	if err == nil || !strings.Contains(out, "in use") {
 		t.Errorf("a second server on the same data folder: %v %s", err, out)
 	}
@@ -174,13 +174,24 @@ func TestCheck(t *testing.T) {
 	}
 	dir := t.TempDir()
 	cmd := exec.Command(program.Binary(t), "check", "--set", "data_dir="+dir, "--set", "llfc.addr="+s.LLFC,
-		"--set", "http.addr=127.0.0.1:0", "--set", "cs3.addr=", "--set", "cs3.http_addr=", "--set", "metrics.addr=")
+		"--set", "http.addr=127.0.0.1:0", "--set", "cs3.addr=", "--set", "cs3.http_addr=",
+		"--set", "dpc.auth_addr=", "--set", "dpc.chat_addr=", "--set", "dpc.file_addr=", "--set", "metrics.addr=")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "PROBLEM  llfc.addr "+s.LLFC) || !strings.Contains(string(out), "remedy") {
 		t.Errorf("a busy port is not reported: %v\n%s", err, out)
 	}
 	if strings.Count(string(out), "PROBLEM") != 1 {
 		t.Errorf("more problems than the busy port:\n%s", out)
+	}
+	cmd = exec.Command(program.Binary(t), "check", "--set", "data_dir="+t.TempDir(), "--set", "llfc.addr=", "--set", "http.addr=",
+		"--set", "cs3.addr=", "--set", "cs3.http_addr=", "--set", "dpc.auth_addr=", "--set", "dpc.chat_addr=", "--set", "dpc.file_addr=",
+		"--set", "metrics.addr=", "--set", "sms.url=http://u:hunter2@127.0.0.1:1/{to}?text={text}#ok=hunter2")
+	out, err = cmd.CombinedOutput()
+	if err == nil || strings.Count(string(out), "PROBLEM") != 1 || !strings.Contains(string(out), "PROBLEM  SMS gateway") {
+		t.Errorf("a gateway that does not answer is not reported: %v\n%s", err, out)
+	}
+	if strings.Contains(string(out), "hunter2") {
+		t.Errorf("the check tells the gateway's password:\n%s", out)
 	}
 	cmd = exec.Command(program.Binary(t), "check", "--set", "htp.addr=:1")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "http.addr") {
@@ -393,7 +404,8 @@ func TestUncleanPathsAreUnknown(t *testing.T) {
 
 func TestDemo(t *testing.T) {
 	cmd := exec.Command(program.Binary(t), "demo", "--set", "http.addr="+program.FreeAddr(t), "--set", "llfc.addr=127.0.0.1:0",
-		"--set", "cs3.addr=127.0.0.1:0", "--set", "cs3.http_addr=127.0.0.1:0", "--set", "metrics.addr=")
+		"--set", "cs3.addr=127.0.0.1:0", "--set", "cs3.http_addr=127.0.0.1:0",
+		"--set", "dpc.auth_addr=127.0.0.1:0", "--set", "dpc.chat_addr=127.0.0.1:0", "--set", "dpc.file_addr=127.0.0.1:0", "--set", "metrics.addr=")
 	var out strings.Builder
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {

@@ -41,18 +41,19 @@ func Local(h http.Handler) *Client { return &Client{local{h}} }
 type local struct{ http.Handler }
 
 func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
-	a := &answer{header: http.Header{}, status: http.StatusOK}
+	var body bytes.Buffer
+	a := &answer{header: http.Header{}, status: http.StatusOK, body: &body}
 	l.ServeHTTP(a, r)
 	return &http.Response{
-		StatusCode: a.status, Status: http.StatusText(a.status), Header: a.header, Body: io.NopCloser(&a.body), Request: r,
+		StatusCode: a.status, Status: http.StatusText(a.status), Header: a.header, Body: io.NopCloser(&body), Request: r,
 	}, nil
 }
 
-// answer keeps what a handler writes.
+// answer takes what a handler writes.
 type answer struct {
 	header http.Header
 	status int
-	body   bytes.Buffer
+	body   io.Writer
 }
 
 func (a *answer) Header() http.Header         { return a.header }

@@ -27,11 +27,14 @@ type Gateway struct {
 	accounts *account.Service
 	log      *slog.Logger
 	mux      *http.ServeMux
+	stopping context.Context // ends when the server stops, and with it the long commands
+	stop     context.CancelFunc
 }
 
 // New returns the gateway. Whoever reaches its handler is the operator.
 func New(accounts *account.Service, log *slog.Logger) *Gateway {
 	g := &Gateway{accounts: accounts, log: log, mux: http.NewServeMux()}
+	g.stopping, g.stop = context.WithCancel(context.Background())
 	g.mux.HandleFunc("GET /users", serve(g, (*Gateway).list))
 	g.mux.HandleFunc("POST /users", serve(g, (*Gateway).add))
 	g.mux.HandleFunc("POST /users/passwd", serve(g, (*Gateway).passwd))
@@ -57,12 +60,15 @@ func (g *Gateway) Serve(ctx context.Context, path string) error {
 	}
 	srv := &http.Server{Handler: g.mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(g.log.Handler(), slog.LevelDebug)}
 	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { stopped <- srv.Shutdown(context.WithoutCancel(ctx)) })
+	stop := context.AfterFunc(ctx, func() {
+		g.stop()
+		stopped <- srv.Shutdown(context.WithoutCancel(ctx))
+	})
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return err
 	}
-	return <-stopped // a command that runs is answered first
+	return <-stopped // a command that runs is answered first; a long one is told that the server stops
 }
 
 // serve turns a command into a handler: decode, run, encode.

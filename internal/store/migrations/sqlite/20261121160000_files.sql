@@ -2,7 +2,7 @@
 
 -- Files and folders of the conversations. The bytes are in the blob store, under a key of their own.
 CREATE TABLE file (
-    id              INTEGER PRIMARY KEY,
+    id              INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again
     conversation_id INTEGER NOT NULL,
     parent_id       INTEGER NOT NULL DEFAULT 0,   -- the folder, 0 at the top
     owner_id        INTEGER NOT NULL,

@@ -1,0 +1,262 @@
+// Package file holds the files and folders that people share in a room: who may see, add and remove them, what they may
+// be called, and how much of the disk they may take.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/text/unicode/norm"
+
+	"parley/internal/blob"
+	"parley/internal/core"
+	"parley/internal/obs"
+	"parley/internal/store"
+)
+
+// Rooms answers who may read a room.
+type Rooms interface {
+	// Room returns core.ErrConversationNotFound if the actor is no member.
+	Room(ctx context.Context, actor core.Actor, id core.ConversationID) (core.Conversation, error)
+}
+
+// Auditor keeps what was done by whom, in the unit of work of the context.
+type Auditor interface {
+	Record(ctx context.Context, actor core.Actor, action, target, detail string, from core.Origin) error
+}
+
+// Config is what the service works with.
+type Config struct {
+	DB         *store.DB
+	Blobs      *blob.Disk // nobody else keeps anything there: Sweep deletes what the service does not know
+	Rooms      Rooms
+	Audit      Auditor
+	Log        *slog.Logger
+	Metrics    *obs.Metrics
+	Goroutines *obs.Goroutines
+	MaxFile    int64         // bytes of one file, 0 for no limit
+	Quota      int64         // bytes of all files of one user, 0 for no limit
+	Keep       time.Duration // after which files are deleted, 0 for never
+}
+
+// Service is the shared files of one installation.
+type Service struct {
+	cfg      Config
+	db       *store.DB
+	blobs    *blob.Disk
+	free     func() (bytes uint64, known bool) // of the disk
+	inflight inflight
+	pictures darkroom
+	swept    atomic.Bool  // Sweep has been through once
+	files    atomic.Int64 // at the last Sweep
+	bytes    atomic.Int64 // at the last Sweep
+}
+
+// New returns the service. All of Config's pointers must be set.
+func New(cfg Config) *Service {
+	s := &Service{cfg: cfg, db: cfg.DB, blobs: cfg.Blobs, free: cfg.Blobs.Free}
+	s.inflight.init()
+	s.pictures.init()
+	cfg.Metrics.Gauge("file", "files", "Shared files at the last sweep.", func() float64 { return float64(s.files.Load()) })
+	cfg.Metrics.Gauge("file", "bytes", "Bytes of the shared files at the last sweep.", func() float64 { return float64(s.bytes.Load()) })
+	cfg.Metrics.Gauge("file", "uploads", "Uploads in flight.", func() float64 { return float64(s.inflight.uploads()) })
+	return s
+}
+
+// mayRead returns nil if the actor may read the room, else core.ErrLoginRequired or core.ErrConversationNotFound.
+func (s *Service) mayRead(ctx context.Context, actor core.Actor, area core.ConversationID) error {
+	if actor.Operator() {
+		return nil
+	}
+	if !actor.Known() {
+		return core.ErrLoginRequired
+	}
+	_, err := s.cfg.Rooms.Room(ctx, actor, area)
+	return err
+}
+
+// find returns a stored thing that the actor may read, else core.ErrFileNotFound.
+func (s *Service) find(ctx context.Context, actor core.Actor, id core.FileID) (stored, error) {
+	if !actor.Known() && !actor.Operator() {
+		return stored{}, core.ErrLoginRequired
+	}
+	f, err := s.byID(ctx, id)
+	if err != nil {
+		return stored{}, err
+	}
+	err = s.mayRead(ctx, actor, f.Area)
+	if errors.Is(err, core.ErrConversationNotFound) {
+		err = core.ErrFileNotFound // who may not read the room is not told what is in it
+	}
+	return f, err
+}
+
+// List returns what is in a folder of a room, 0 for the room's top, the newest last.
+func (s *Service) List(ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID) ([]core.File, error) {
+	if err := s.mayRead(ctx, actor, area); err != nil {
+		return nil, fmt.Errorf("list files: %w", err)
+	}
+	if parent != 0 {
+		f, err := s.byID(ctx, parent)
+		if err == nil && (f.Kind != core.Folder || f.Area != area) {
+			err = core.ErrFileNotFound
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list files: %w", err)
+		}
+	}
+	list, err := s.children(ctx, area, parent)
+	if err != nil {
+		return nil, fmt.Errorf("list files: %w", err)
+	}
+	return list, nil
+}
+
+// Find returns what stands at the top of a room under a name.
+func (s *Service) Find(ctx context.Context, actor core.Actor, area core.ConversationID, name string) (core.File, error) {
+	if err := s.mayRead(ctx, actor, area); err != nil {
+		return core.File{}, fmt.Errorf("find a file: %w", err)
+	}
+	if len(name) > maxRaw {
+		return core.File{}, fmt.Errorf("find a file: %w", core.ErrFileNotFound)
+	}
+	f, err := s.byName(ctx, area, 0, norm.NFC.String(name))
+	if err != nil {
+		return core.File{}, fmt.Errorf("find a file: %w", err)
+	}
+	return f.File, nil
+}
+
+// Tree returns all plain files below a folder, in the order of their paths as sent.
+func (s *Service) Tree(ctx context.Context, actor core.Actor, folder core.FileID) ([]core.File, error) {
+	f, err := s.find(ctx, actor, folder)
+	if err == nil && f.Kind != core.Folder {
+		err = core.ErrFileNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list a folder: %w", err)
+	}
+	list, err := s.filesBelow(ctx, folder)
+	if err != nil {
+		return nil, fmt.Errorf("list a folder: %w", err)
+	}
+	return list, nil
+}
+
+// Get returns a file or a folder.
+func (s *Service) Get(ctx context.Context, actor core.Actor, id core.FileID) (core.File, error) {
+	f, err := s.find(ctx, actor, id)
+	if err != nil {
+		return core.File{}, fmt.Errorf("get a file: %w", err)
+	}
+	return f.File, nil
+}
+
+// Open returns a file and its bytes, which stay readable when the file is replaced or deleted.
+func (s *Service) Open(ctx context.Context, actor core.Actor, id core.FileID) (core.File, io.ReadSeekCloser, error) {
+	f, r, err := s.open(ctx, actor, id)
+	if err != nil {
+		return core.File{}, nil, fmt.Errorf("open a file: %w", err)
+	}
+	return f.File, r, nil
+}
+
+func (s *Service) open(ctx context.Context, actor core.Actor, id core.FileID) (stored, io.ReadSeekCloser, error) {
+	for missing := ""; ; {
+		f, err := s.find(ctx, actor, id)
+		if err == nil && f.Kind != core.PlainFile {
+			err = core.ErrFileNotFound
+		}
+		if err != nil {
+			return stored{}, nil, err
+		}
+		r, err := s.blobs.Open(f.blob)
+		if errors.Is(err, blob.ErrNotFound) && f.blob != missing {
+			missing = f.blob // it may just have been replaced
+			continue
+		}
+		if err != nil {
+			return stored{}, nil, fmt.Errorf("file %d: %w", id, err)
+		}
+		return f, r, nil
+	}
+}
+
+// Delete removes a file, or a folder with all in it. Only its owner and those who administer may.
+func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin, id core.FileID) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
+		f, err := s.mayDelete(ctx, actor, id)
+		if err != nil {
+			return err
+		}
+		blobs, err := s.deleteTree(ctx, id)
+		if err != nil {
+			return err
+		}
+		s.removeAfterCommit(ctx, blobs)
+		return s.cfg.Audit.Record(ctx, actor, "file.delete", target(id), describe(f.File), from)
+	})
+	if err != nil {
+		return fmt.Errorf("delete a file: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) mayDelete(ctx context.Context, actor core.Actor, id core.FileID) (stored, error) {
+	if administers(actor) {
+		return s.byID(ctx, id)
+	}
+	f, err := s.find(ctx, actor, id)
+	if err == nil && f.Owner.ID != actor.User() {
+		err = core.ErrForbidden
+	}
+	return f, err
+}
+
+// removeAfterCommit deletes blobs once the context's unit of work is committed. What cannot be deleted is left to Sweep.
+func (s *Service) removeAfterCommit(ctx context.Context, blobs []string) {
+	if len(blobs) == 0 {
+		return
+	}
+	store.AfterCommit(ctx, func() {
+		s.cfg.Goroutines.Go("delete blobs", func() { s.remove(blobs...) })
+	})
+}
+
+func (s *Service) remove(blobs ...string) {
+	for _, key := range blobs {
+		if err := s.blobs.Delete(key); err != nil {
+			s.cfg.Log.Warn("a blob could not be deleted", "err", err)
+		}
+	}
+}
+
+// Usage returns how many bytes a user's files have and how many they may have, 0 for no limit. It is for the user and
+// for those who administer.
+func (s *Service) Usage(ctx context.Context, actor core.Actor, user core.UserID) (used, quota int64, err error) {
+	if !actor.Known() && !actor.Operator() {
+		return 0, 0, fmt.Errorf("usage: %w", core.ErrLoginRequired)
+	}
+	if actor.User() != user && !administers(actor) {
+		return 0, 0, fmt.Errorf("usage: %w", core.ErrForbidden)
+	}
+	if used, err = s.bytesOf(ctx, user); err != nil {
+		return 0, 0, fmt.Errorf("usage: %w", err)
+	}
+	return used, s.cfg.Quota, nil
+}
+
+func administers(a core.Actor) bool { return a.Operator() || a.Admin() }
+
+// target names a file in the audit log, describe says what it was.
+func target(id core.FileID) string { return "file " + strconv.FormatInt(int64(id), 10) }
+
+func describe(f core.File) string {
+	return fmt.Sprintf("%q of user %d in conversation %d, %d bytes", f.Name, f.Owner.ID, f.Area, f.Size)
+}

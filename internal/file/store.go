@@ -1,0 +1,181 @@
+package file
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"parley/internal/core"
+)
+
+// stored is a row: what people see of it, and where its bytes are.
+type stored struct {
+	core.File
+	blob      string // "" of a folder
+	thumbnail string // "" if there is none yet
+}
+
+// blobs returns the blobs of a row.
+func (f *stored) blobs() (keys []string) {
+	for _, key := range []string{f.blob, f.thumbnail} {
+		if key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+const (
+	columns = `f.id, f.conversation_id, f.parent_id, f.owner_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), f.kind, f.name, f.sent,
+	f.size, f.sha256, f.type, f.created_at, COALESCE(f.blob, ''), COALESCE(f.thumbnail, '')`
+	fromFile = ` FROM file f LEFT JOIN "user" u ON u.uid = f.owner_id `
+)
+
+// row takes columns.
+type row struct {
+	stored
+	sum []byte
+	at  int64
+}
+
+func (r *row) dest() []any {
+	f := &r.File
+	return []any{
+		(*int64)(&f.ID), (*int64)(&f.Area), (*int64)(&f.Parent), (*int64)(&f.Owner.ID), &f.Owner.Name, &f.Owner.Avatar, &f.Kind,
+		&f.Name, &f.Sent, &f.Size, &r.sum, &f.Type, &r.at, &r.blob, &r.thumbnail,
+	}
+}
+
+func (r *row) value() stored {
+	copy(r.SHA256[:], r.sum)
+	r.At = time.UnixMilli(r.at)
+	return r.stored
+}
+
+func (s *Service) one(ctx context.Context, query string, args ...any) (stored, error) {
+	var r row
+	err := s.db.QueryRow(ctx, query, args, r.dest()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = core.ErrFileNotFound
+	}
+	return r.value(), err
+}
+
+func (s *Service) byID(ctx context.Context, id core.FileID) (stored, error) {
+	return s.one(ctx, `SELECT `+columns+fromFile+`WHERE f.id = ?`, int64(id))
+}
+
+func (s *Service) byName(ctx context.Context, area core.ConversationID, parent core.FileID, name string) (stored, error) {
+	return s.one(ctx, `SELECT `+columns+fromFile+`WHERE f.conversation_id = ? AND f.parent_id = ? AND f.name = ?`,
+		int64(area), int64(parent), name)
+}
+
+func (s *Service) many(ctx context.Context, query string, args ...any) (list []core.File, err error) {
+	rows, err := s.db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(r.dest()...); err != nil {
+			return nil, err
+		}
+		list = append(list, r.value().File)
+	}
+	return list, rows.Err()
+}
+
+func (s *Service) children(ctx context.Context, area core.ConversationID, parent core.FileID) ([]core.File, error) {
+	return s.many(ctx, `SELECT `+columns+fromFile+`WHERE f.conversation_id = ? AND f.parent_id = ? ORDER BY f.created_at, f.id`,
+		int64(area), int64(parent))
+}
+
+func (s *Service) filesBelow(ctx context.Context, folder core.FileID) ([]core.File, error) {
+	return s.many(ctx, `WITH RECURSIVE below (id) AS (
+		SELECT id FROM file WHERE parent_id = ? UNION ALL SELECT c.id FROM file c JOIN below b ON c.parent_id = b.id)
+	SELECT `+columns+fromFile+`JOIN below ON below.id = f.id WHERE f.kind = 1 ORDER BY f.sent, f.id`, int64(folder))
+}
+
+// insert stores a new file or folder and returns its id.
+func (s *Service) insert(ctx context.Context, f stored) (id core.FileID, err error) {
+	var sum, key any // NULL of a folder
+	if f.Kind == core.PlainFile {
+		sum, key = f.SHA256[:], f.blob
+	}
+	err = s.db.QueryRow(ctx, `INSERT INTO file (conversation_id, parent_id, owner_id, kind, name, sent, size, sha256, type, blob, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{
+			int64(f.Area), int64(f.Parent), int64(f.Owner.ID), int64(f.Kind), f.Name, f.Sent, f.Size, sum, f.Type, key, f.At.UnixMilli(),
+		}, (*int64)(&id))
+	return id, err
+}
+
+// replace gives an existing file other content.
+func (s *Service) replace(ctx context.Context, f stored) error {
+	_, err := s.db.Exec(ctx, `UPDATE file SET sent = ?, size = ?, sha256 = ?, type = ?, blob = ?, thumbnail = NULL, created_at = ?
+		WHERE id = ?`, f.Sent, f.Size, f.SHA256[:], f.Type, f.blob, f.At.UnixMilli(), int64(f.ID))
+	return err
+}
+
+// setThumbnail reports whether the file still has that content and had no thumbnail.
+func (s *Service) setThumbnail(ctx context.Context, f stored, key string) (bool, error) {
+	n, err := s.db.Exec(ctx, `UPDATE file SET thumbnail = ? WHERE id = ? AND blob = ? AND thumbnail IS NULL`, key, int64(f.ID), f.blob)
+	return n == 1, err
+}
+
+// deleteTree deletes a row and all below it, and returns the blobs that they had.
+func (s *Service) deleteTree(ctx context.Context, id core.FileID) ([]string, error) {
+	_, blobs, err := s.deleted(ctx, `WITH RECURSIVE tree (id) AS (
+		SELECT ? UNION ALL SELECT c.id FROM file c JOIN tree t ON c.parent_id = t.id)
+	DELETE FROM file WHERE id IN (SELECT id FROM tree) RETURNING COALESCE(blob, ''), COALESCE(thumbnail, '')`, int64(id))
+	return blobs, err
+}
+
+// deleteFilesBefore deletes limit files at most that are older than at, and returns how many and the blobs that they had.
+func (s *Service) deleteFilesBefore(ctx context.Context, at time.Time, limit int) (int, []string, error) {
+	return s.deleted(ctx, `DELETE FROM file WHERE id IN (
+		SELECT id FROM file WHERE kind = 1 AND created_at < ? LIMIT ?)
+	RETURNING COALESCE(blob, ''), COALESCE(thumbnail, '')`, at.UnixMilli(), limit)
+}
+
+// deleted runs a query that deletes rows, and returns how many and their blobs.
+func (s *Service) deleted(ctx context.Context, query string, args ...any) (n int, blobs []string, err error) {
+	rows, err := s.db.Query(ctx, query, args...)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer rows.Close()
+	for ; rows.Next(); n++ {
+		var f stored
+		if err := rows.Scan(&f.blob, &f.thumbnail); err != nil {
+			return 0, nil, err
+		}
+		blobs = append(blobs, f.blobs()...)
+	}
+	return n, blobs, rows.Err()
+}
+
+// deleteEmptyFoldersBefore deletes folders that are older than at and have nothing in them, and returns how many.
+func (s *Service) deleteEmptyFoldersBefore(ctx context.Context, at time.Time) (int64, error) {
+	return s.db.Exec(ctx, `DELETE FROM file WHERE kind = 2 AND created_at < ?
+		AND NOT EXISTS (SELECT 1 FROM file c WHERE c.parent_id = file.id)`, at.UnixMilli())
+}
+
+func (s *Service) bytesOf(ctx context.Context, owner core.UserID) (n int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT COALESCE(sum(size), 0) FROM file WHERE owner_id = ?`, []any{int64(owner)}, &n)
+	return n, err
+}
+
+func (s *Service) totals(ctx context.Context) (files, bytes int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT count(*), COALESCE(sum(size), 0) FROM file WHERE kind = 1`, nil, &files, &bytes)
+	return files, bytes, err
+}
+
+// hasBlob reports whether a file needs a blob.
+func (s *Service) hasBlob(ctx context.Context, key string) (yes bool, err error) {
+	err = s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM file WHERE blob = ?) OR EXISTS (SELECT 1 FROM file WHERE thumbnail = ?)`,
+		[]any{key, key}, &yes)
+	return yes, err
+}

@@ -1,0 +1,173 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"parley/internal/blob"
+	"parley/internal/core"
+)
+
+const (
+	maxWaiting  = 32               // demands that wait for their turn
+	maxWait     = 15 * time.Second // for a turn
+	maxHopeless = 4096             // contents that are remembered as no pictures
+)
+
+// darkroom makes pictures small, one at a time: a large one takes much memory while it is decoded.
+type darkroom struct {
+	turn    chan struct{}
+	waiting chan struct{}
+
+	mu       sync.Mutex          // guards hopeless
+	hopeless map[string]struct{} // blobs that turned out to be no pictures
+}
+
+func (d *darkroom) init() {
+	d.turn, d.waiting, d.hopeless = make(chan struct{}, 1), make(chan struct{}, maxWaiting), map[string]struct{}{}
+}
+
+// enter waits for the actor's turn, but not for ever.
+func (d *darkroom) enter(ctx context.Context) error {
+	select {
+	case d.waiting <- struct{}{}:
+		defer func() { <-d.waiting }()
+	default:
+		return core.ErrBusy
+	}
+	late := time.NewTimer(maxWait)
+	defer late.Stop()
+	select {
+	case d.turn <- struct{}{}:
+		return nil
+	case <-late.C:
+		return core.ErrBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *darkroom) leave() { <-d.turn }
+
+func (d *darkroom) isHopeless(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.hopeless[key]
+	return ok
+}
+
+func (d *darkroom) giveUp(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.hopeless) >= maxHopeless {
+		clear(d.hopeless)
+	}
+	d.hopeless[key] = struct{}{}
+}
+
+// Thumbnail returns a picture's small form, a JPEG or PNG of 320 by 320 pixels at most. It is made when somebody asks for
+// it first, and kept. Of what is no picture, or too large a one, there is none: core.ErrFileNotFound.
+func (s *Service) Thumbnail(ctx context.Context, actor core.Actor, id core.FileID) (io.ReadSeekCloser, error) {
+	// The file may be replaced at any moment, but not again and again.
+	for range 5 {
+		f, err := s.find(ctx, actor, id)
+		if err == nil && (formats[f.Type] == nil || s.pictures.isHopeless(f.blob)) {
+			err = core.ErrFileNotFound
+		}
+		if err != nil {
+			return nil, fmt.Errorf("thumbnail: %w", err)
+		}
+		if f.thumbnail == "" {
+			if err := s.makeThumbnail(ctx, actor, id); err != nil {
+				return nil, fmt.Errorf("thumbnail: %w", err)
+			}
+			continue
+		}
+		r, err := s.blobs.Open(f.thumbnail)
+		if errors.Is(err, blob.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("thumbnail: %w", err)
+		}
+		return r, nil
+	}
+	return nil, fmt.Errorf("thumbnail of file %d: %w", id, blob.ErrNotFound)
+}
+
+// makeThumbnail makes and keeps a thumbnail, unless somebody else has meanwhile.
+func (s *Service) makeThumbnail(ctx context.Context, actor core.Actor, id core.FileID) error {
+	if err := s.pictures.enter(ctx); err != nil {
+		return err
+	}
+	defer s.pictures.leave()
+	f, r, err := s.open(ctx, actor, id)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if f.thumbnail != "" || formats[f.Type] == nil {
+		return nil
+	}
+	source := &source{ctx: ctx, r: r}
+	small, err := shrink(source, formats[f.Type])
+	if source.err != nil {
+		return source.err // which says nothing of the picture
+	}
+	if err != nil {
+		s.cfg.Log.Debug("no thumbnail", "file", id, "err", err)
+		s.pictures.giveUp(f.blob)
+		return core.ErrFileNotFound
+	}
+	return s.keepThumbnail(ctx, f, small)
+}
+
+func (s *Service) keepThumbnail(ctx context.Context, f stored, small []byte) error {
+	w, err := s.blobs.Create(ctx)
+	if err != nil {
+		return err
+	}
+	key := w.Key()
+	s.inflight.hold(key)
+	defer s.inflight.letGo(key)
+	if _, err := w.Write(small); err != nil {
+		return errors.Join(err, w.Discard())
+	}
+	if _, _, err := w.Finish(); err != nil {
+		return err
+	}
+	kept := false
+	err = s.db.Update(ctx, func(ctx context.Context) (err error) {
+		kept, err = s.setThumbnail(ctx, f, key)
+		return err
+	})
+	if err != nil || !kept {
+		s.remove(key)
+	}
+	return err
+}
+
+// source reads a picture until the context ends, and tells an error of reading from one of decoding.
+type source struct {
+	ctx context.Context
+	r   io.ReadSeeker
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		s.err = err
+		return 0, err
+	}
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *source) Seek(offset int64, whence int) (int64, error) { return s.r.Seek(offset, whence) }

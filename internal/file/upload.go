@@ -1,0 +1,331 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gabriel-vasile/mimetype"
+
+	"parley/internal/blob"
+	"parley/internal/core"
+)
+
+const (
+	// maxSize is far more than a disk holds and leaves room for sums.
+	maxSize = 1 << 50
+	// reserve is what uploads leave free on the disk, for the database above all.
+	reserve = 256 << 20
+	// step is how much an upload of unknown size claims at a time.
+	step = 16 << 20
+	// maxHead is from how much of its beginning a file's type is told.
+	maxHead = 4 << 10
+	// maxCandidates is how many names are tried for one file.
+	maxCandidates = 1000
+)
+
+var errOver = fmt.Errorf("the upload is over: %w", core.ErrInvalid)
+
+// Upload is what somebody wants to add to a room's files.
+type Upload struct {
+	Area   core.ConversationID
+	Folder string // the topmost folder, "" for a single file
+	Name   string // a single file's name; inside a folder the path below it, with / or \ between its parts
+	Size   int64  // as announced, -1 if it is not known
+}
+
+// path is where an upload goes if no name is taken.
+type path struct {
+	folders []string
+	name    string
+	sent    string
+}
+
+func cleanUpload(u Upload) (path, error) {
+	if u.Folder == "" {
+		name, err := cleanPart(u.Name)
+		return path{name: name}, err
+	}
+	top, err := cleanPart(u.Folder)
+	if err != nil {
+		return path{}, err
+	}
+	parts, err := cleanPath(u.Name)
+	if err != nil {
+		return path{}, err
+	}
+	last := len(parts) - 1
+	return path{folders: append([]string{top}, parts[:last]...), name: parts[last], sent: u.Name}, nil
+}
+
+// Writer takes the bytes of an upload. It is for one goroutine at a time, and it must be committed or aborted.
+type Writer struct {
+	s       *Service
+	ctx     context.Context // of Begin, without its end
+	actor   core.Actor
+	from    core.Origin
+	area    core.ConversationID
+	path    path
+	size    int64 // as announced, -1 if it is not known
+	claim   claim
+	blob    *blob.Writer
+	written int64
+	head    []byte
+	err     error // the first error; nothing is kept after it
+	over    bool
+}
+
+// Begin starts an upload. Refused is what cannot come to a good end: a room that the actor may not read, a name that is
+// not allowed, and what is too large for the limits, the user's quota, uploads in flight included, or the disk.
+func (s *Service) Begin(ctx context.Context, actor core.Actor, from core.Origin, u Upload) (*Writer, error) {
+	w, err := s.begin(ctx, actor, u)
+	if err != nil {
+		return nil, fmt.Errorf("upload: %w", err)
+	}
+	w.from = from
+	return w, nil
+}
+
+func (s *Service) begin(ctx context.Context, actor core.Actor, u Upload) (*Writer, error) {
+	if !actor.Known() {
+		return nil, core.ErrLoginRequired
+	}
+	if err := s.mayRead(ctx, actor, u.Area); err != nil {
+		return nil, err
+	}
+	to, err := cleanUpload(u)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case u.Size < -1:
+		return nil, core.ErrInvalid
+	case u.Size > maxSize, s.cfg.MaxFile > 0 && u.Size > s.cfg.MaxFile:
+		return nil, core.ErrFileTooLarge
+	}
+	w := &Writer{
+		s: s, ctx: context.WithoutCancel(ctx), actor: actor, area: u.Area, path: to, size: u.Size, claim: claim{user: actor.User()},
+	}
+	if err := s.promise(ctx, &w.claim, max(u.Size, 0)); err != nil {
+		s.inflight.release(&w.claim)
+		return nil, err
+	}
+	if w.blob, err = s.blobs.Create(ctx); err != nil {
+		s.inflight.release(&w.claim)
+		return nil, err
+	}
+	s.inflight.hold(w.blob.Key())
+	return w, nil
+}
+
+// promise adds n bytes to an upload's claim if the user's quota and the disk allow it.
+func (s *Service) promise(ctx context.Context, c *claim, n int64) error {
+	// The claim comes first: of two uploads at once, the second sees the first one's.
+	ofUser, ofDisk := s.inflight.add(c, n)
+	err := s.fits(ctx, c.user, ofUser, ofDisk)
+	if err != nil {
+		s.inflight.giveBack(c, n)
+	}
+	return err
+}
+
+func (s *Service) fits(ctx context.Context, user core.UserID, ofUser, ofDisk int64) error {
+	if free, known := s.free(); known && uint64(ofDisk)+reserve > free {
+		return core.ErrDiskFull
+	}
+	if s.cfg.Quota == 0 {
+		return nil
+	}
+	used, err := s.bytesOf(ctx, user)
+	if err == nil && used+ofUser > s.cfg.Quota {
+		err = core.ErrQuotaUsedUp
+	}
+	return err
+}
+
+// ReadFrom appends what r has until its end.
+func (w *Writer) ReadFrom(r io.Reader) (int64, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.blob.ReadFrom(&meter{w, r})
+	return n, w.failed(err)
+}
+
+// meter admits what is read before the blob gets it.
+type meter struct {
+	w *Writer
+	r io.Reader
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if aerr := m.w.admit(p[:n]); aerr != nil {
+		return 0, aerr
+	}
+	return n, err
+}
+
+// Write appends p.
+func (w *Writer) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
+	if err := w.admit(p); err != nil {
+		return 0, w.failed(err)
+	}
+	n, err := w.blob.Write(p)
+	return n, w.failed(err)
+}
+
+// failed keeps an error for Commit, and for whoever writes on.
+func (w *Writer) failed(err error) error {
+	if err != nil {
+		w.err = fmt.Errorf("upload: %w", err)
+	}
+	return w.err
+}
+
+// admit counts p, if that much may come.
+func (w *Writer) admit(p []byte) error {
+	total := w.written + int64(len(p))
+	switch {
+	case w.size >= 0 && total > w.size:
+		return core.ErrIncomplete
+	case w.size < 0:
+		if err := w.grow(total); err != nil {
+			return err
+		}
+	}
+	if missing := min(maxHead-len(w.head), len(p)); missing > 0 {
+		w.head = append(w.head, p[:missing]...)
+	}
+	w.written = total
+	w.s.inflight.wrote(&w.claim, len(p))
+	return nil
+}
+
+// grow sees to it that an upload of unknown size has claimed total bytes.
+func (w *Writer) grow(total int64) error {
+	if total > maxSize || w.s.cfg.MaxFile > 0 && total > w.s.cfg.MaxFile {
+		return core.ErrFileTooLarge
+	}
+	missing := total - w.claim.bytes // which only this goroutine changes
+	if missing <= 0 {
+		return nil
+	}
+	err := w.s.promise(w.ctx, &w.claim, max(missing, step))
+	if missing < step && (errors.Is(err, core.ErrQuotaUsedUp) || errors.Is(err, core.ErrDiskFull)) {
+		err = w.s.promise(w.ctx, &w.claim, missing)
+	}
+	return err
+}
+
+// Commit ends the upload. When it returns without an error, the file is on disk and listed; otherwise nothing is kept.
+// An own file of that name is replaced in the same step. Commit must not be called in a unit of work: it waits for the
+// disk.
+func (w *Writer) Commit(ctx context.Context) (core.File, error) {
+	defer w.Abort()
+	if w.err != nil {
+		return core.File{}, w.err
+	}
+	if w.size >= 0 && w.written != w.size {
+		return core.File{}, w.failed(core.ErrIncomplete)
+	}
+	size, sum, err := w.blob.Finish()
+	if err != nil {
+		return core.File{}, w.failed(err)
+	}
+	f := stored{blob: w.blob.Key(), File: core.File{
+		Area: w.area, Owner: core.Author{ID: w.actor.User()}, Kind: core.PlainFile, Name: w.path.name, Sent: w.path.sent,
+		Size: size, SHA256: sum, Type: mimetype.Detect(w.head).String(),
+	}}
+	err = w.s.db.Update(ctx, func(ctx context.Context) (err error) {
+		f, err = w.store(ctx, f)
+		return err
+	})
+	if err != nil {
+		w.s.remove(w.blob.Key())
+		return core.File{}, w.failed(err)
+	}
+	return f.File, nil
+}
+
+// Abort ends the upload and leaves nothing of it. After Commit it does nothing.
+func (w *Writer) Abort() {
+	if w.over {
+		return
+	}
+	w.over = true
+	if w.err == nil {
+		w.err = errOver
+	}
+	if err := w.blob.Discard(); err != nil {
+		w.s.cfg.Log.Warn("an upload could not be discarded", "err", err)
+	}
+	w.s.inflight.letGo(w.blob.Key())
+	w.s.inflight.release(&w.claim)
+}
+
+// store gives the file its place in the room. All that depends on what others do is decided here, in one unit of work.
+func (w *Writer) store(ctx context.Context, f stored) (stored, error) {
+	s := w.s
+	if err := s.mayRead(ctx, w.actor, f.Area); err != nil {
+		return f, err
+	}
+	f.At = time.Now()
+	for _, name := range w.path.folders {
+		folder, err := s.ensureFolder(ctx, f, name)
+		if err != nil {
+			return f, err
+		}
+		f.Parent = folder
+	}
+	name, old, err := s.resolve(ctx, f, f.Name, core.PlainFile)
+	if err != nil {
+		return f, err
+	}
+	f.Name = name
+	if f.ID = old.ID; f.ID != 0 {
+		err = s.replace(ctx, f)
+		s.removeAfterCommit(ctx, old.blobs())
+	} else {
+		f.ID, err = s.insert(ctx, f)
+	}
+	if err != nil {
+		return f, err
+	}
+	if err := s.cfg.Audit.Record(ctx, w.actor, "file.upload", target(f.ID), describe(f.File), w.from); err != nil {
+		return f, err
+	}
+	return s.byID(ctx, f.ID)
+}
+
+// ensureFolder returns the owner's folder of that name beside f, which is made if it is not there.
+func (s *Service) ensureFolder(ctx context.Context, f stored, name string) (core.FileID, error) {
+	name, old, err := s.resolve(ctx, f, name, core.Folder)
+	if err != nil || old.ID != 0 {
+		return old.ID, err
+	}
+	return s.insert(ctx, stored{File: core.File{
+		Area: f.Area, Parent: f.Parent, Owner: f.Owner, Kind: core.Folder, Name: name, At: f.At,
+	}})
+}
+
+// resolve returns the first candidate for a name beside f that is free, or that f's owner has given to a thing of the
+// same kind: then that thing too.
+func (s *Service) resolve(ctx context.Context, f stored, name string, kind core.FileKind) (string, stored, error) {
+	for n := 1; n <= maxCandidates; n++ {
+		c := candidate(name, kind, n)
+		old, err := s.byName(ctx, f.Area, f.Parent, c)
+		if errors.Is(err, core.ErrFileNotFound) {
+			return c, stored{}, nil
+		}
+		if err != nil || old.Kind == kind && old.Owner.ID == f.Owner.ID {
+			return c, old, err
+		}
+	}
+	return "", stored{}, core.ErrNameTaken
+}
