@@ -25,7 +25,7 @@ const (
 	// How much of that HTTP requests and file transfers may take that were begun before it.
 	httpStopTimeout     = 3 * time.Second
 	transferStopTimeout = 10 * time.Second
-	sweepEvery      = time.Hour
+	sweepEvery          = time.Hour
 )
 
 // server is a running program: the services and everything that listens.

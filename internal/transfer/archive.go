@@ -261,10 +261,5 @@ func (o *output) finish(m manifest) error {
 
 func fileEntry(id core.FileID) string { return filesDir + strconv.FormatInt(int64(id), 10) }
 
-// at says where in an archive something is wrong.
-func at(part string, line int64, err error) error {
-	if line == 0 {
-		return fmt.Errorf("%s: %w", part, err)
-	}
-	return fmt.Errorf("%s, line %d: %w", part, line, err)
-}
+// at says in which part of an archive something is wrong.
+func at(part string, err error) error { return fmt.Errorf("%s: %w", part, err) }

@@ -208,7 +208,7 @@ func (e *export) everything(ctx context.Context) error {
 			continue
 		}
 		if err := e.part(ctx, p); err != nil {
-			return at(p, 0, err)
+			return at(p, err)
 		}
 	}
 	return nil

@@ -105,15 +105,15 @@ func (in *input) next() (*tar.Header, error) {
 // whole reads a part that is small.
 func (in *input) whole(h *tar.Header, limit int64, v any) error {
 	if h.Size > limit {
-		return at(h.Name, 0, fmt.Errorf("it is too long: %w", errDamaged))
+		return at(h.Name, fmt.Errorf("it is too long: %w", errDamaged))
 	}
 	b, err := io.ReadAll(in.tar)
 	if err != nil {
-		return at(h.Name, 0, ended(err))
+		return at(h.Name, ended(err))
 	}
 	in.sums = append(in.sums, partSum{h.Name, h.Size, sha256.Sum256(b)})
 	if err := decode(bytes.TrimRight(b, " \n"), v); err != nil {
-		return at(h.Name, 0, err)
+		return at(h.Name, err)
 	}
 	return nil
 }
@@ -142,7 +142,7 @@ func (in *input) manifest(ctx context.Context) error {
 		return fmt.Errorf("it is no archive of Parley: it does not begin with %s", manifestPart)
 	}
 	if h.Size > manifestSize {
-		return at(manifestPart, 0, errDamaged)
+		return at(manifestPart, errDamaged)
 	}
 	b, err := io.ReadAll(in.tar)
 	if err != nil {
@@ -155,7 +155,7 @@ func (in *input) manifest(ctx context.Context) error {
 	}
 	switch err := json.Unmarshal(bytes.TrimRight(b, " \n"), &which); {
 	case err != nil:
-		return at(manifestPart, 0, fmt.Errorf("%w: %w", err, errDamaged))
+		return at(manifestPart, fmt.Errorf("%w: %w", err, errDamaged))
 	case which.Format != format:
 		return errors.New("it is no archive of Parley")
 	case which.Version != version:
@@ -163,10 +163,10 @@ func (in *input) manifest(ctx context.Context) error {
 	}
 	in.m = manifest{}
 	if err := decode(bytes.TrimRight(b, " \n"), &in.m); err != nil {
-		return at(manifestPart, 0, err)
+		return at(manifestPart, err)
 	}
 	if in.m.Kind != Everything && in.m.Kind != Person || (in.m.Kind == Person) != (in.m.User > 0) {
-		return at(manifestPart, 0, fmt.Errorf("it is neither of everything nor of one person: %w", errDamaged))
+		return at(manifestPart, fmt.Errorf("it is neither of everything nor of one person: %w", errDamaged))
 	}
 	in.sums = []partSum{{manifestPart, h.Size, sha256.Sum256(b)}}
 	in.checks.kind, in.checks.user = in.m.Kind, in.m.User
@@ -290,10 +290,10 @@ func (in *input) lines(ctx context.Context, h *tar.Header) error {
 	}
 	in.sums = append(in.sums, s)
 	if want := *in.m.Counts.of(h.Name); *n != want {
-		return at(h.Name, 0, fmt.Errorf("it has %d lines, and the manifest says %d: %w", *n, want, errDamaged))
+		return at(h.Name, fmt.Errorf("it has %d lines, and the manifest says %d: %w", *n, want, errDamaged))
 	}
 	if err := in.checks.after(h.Name); err != nil {
-		return at(h.Name, 0, err)
+		return at(h.Name, err)
 	}
 	return nil
 }
@@ -428,11 +428,11 @@ func (in *input) complete() error {
 	}
 	for i, s := range got {
 		if i >= len(c.Parts) || c.Parts[i] != s {
-			return at(s.Name, 0, fmt.Errorf("it has another sum than when it was written: %w", errDamaged))
+			return at(s.Name, fmt.Errorf("it has another sum than when it was written: %w", errDamaged))
 		}
 	}
 	if len(c.Parts) != len(got) || in.seen != in.m.Counts {
-		return at(completePart, 0, errDamaged)
+		return at(completePart, errDamaged)
 	}
 	if _, err := in.tar.Next(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("something stands after its end: %w", errDamaged)

@@ -65,7 +65,7 @@ func stream[In, Out any](g *Gateway, run func(context.Context, In, func(Progress
 				}
 			})
 		}
-		if errors.Is(err, context.Canceled) {
+		if err != nil && ctx.Err() != nil { // whatever it was, this is why
 			err = context.Cause(ctx)
 		}
 		l := line{}
