@@ -11,9 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
+
+	"parley/internal/durable"
 )
 
 const keyBytes = 16
@@ -57,20 +58,7 @@ func (d *Disk) makeFolders() error {
 			return err
 		}
 	}
-	return errors.Join(syncDir(d.dir), syncDir(filepath.Dir(d.dir)))
-}
-
-// syncDir makes new names in a folder last. Windows cannot sync a folder and does not need to.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return errors.Join(durable.SyncDir(d.dir), durable.SyncDir(filepath.Dir(d.dir)))
 }
 
 func (d *Disk) subdir(key string) string { return filepath.Join(d.dir, key[:2]) }

@@ -7,6 +7,8 @@ import (
 	"hash"
 	"io"
 	"os"
+
+	"parley/internal/durable"
 )
 
 const (
@@ -202,7 +204,7 @@ func (w *Writer) Finish() (size int64, sum [32]byte, err error) {
 	}
 	w.end()
 	if err = os.Rename(w.disk.temp(w.key), w.disk.path(w.key)); err == nil {
-		err = syncDir(w.disk.subdir(w.key))
+		err = durable.SyncDir(w.disk.subdir(w.key))
 	}
 	w.disk.mark(w.key, false)
 	if err != nil {

@@ -112,29 +112,30 @@ var count = rule{"a number, 0 or more", func(v any) (any, error) {
 	return nil, errors.New("must be a number, 0 or more")
 }}
 
-var smtpURL = rule{"smtp://user:password@host:port?from=address, smtps://… or empty", func(v any) (any, error) {
-	s, ok := v.(string)
-	switch {
-	case v == nil || ok && s == "":
-		return "", nil
-	case !ok:
-		return nil, errors.New("must be a URL")
-	}
-	_, err := outbox.NewSMTP(s)
-	return s, err
-}}
+var (
+	smtpURL = checkedURL("smtp://user:password@host:port?from=address, smtps://… or empty", func(s string) error {
+		_, err := outbox.NewSMTP(s)
+		return err
+	})
+	smsURL = checkedURL("http:// or https:// URL with {to} and with {text} or {code}, or empty", func(s string) error {
+		_, err := outbox.NewSMS(s)
+		return err
+	})
+)
 
-var smsURL = rule{"http:// or https:// URL with {to} and with {text} or {code}, or empty", func(v any) (any, error) {
-	s, ok := v.(string)
-	switch {
-	case v == nil || ok && s == "":
-		return "", nil
-	case !ok:
-		return nil, errors.New("must be a URL")
-	}
-	_, err := outbox.NewSMS(s)
-	return s, err
-}}
+// checkedURL takes what check likes, and an empty text.
+func checkedURL(allowed string, check func(string) error) rule {
+	return rule{allowed, func(v any) (any, error) {
+		s, ok := v.(string)
+		switch {
+		case v == nil || ok && s == "":
+			return "", nil
+		case !ok:
+			return nil, errors.New("must be a URL")
+		}
+		return s, check(s)
+	}}
+}
 
 // only takes the one value that this version knows.
 func only(value string) rule {

@@ -8,9 +8,10 @@ import (
 	netmail "net/mail"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
+
+	"parley/internal/durable"
 )
 
 // stampForm makes names sort by time.
@@ -91,7 +92,7 @@ func (f *Folder) write(name string, content []byte) error {
 		os.Remove(temp)
 		return err
 	}
-	return syncDir(f.dir)
+	return durable.SyncDir(f.dir)
 }
 
 func writeSynced(path string, content []byte) error {
@@ -106,17 +107,4 @@ func writeSynced(path string, content []byte) error {
 		err = cerr
 	}
 	return err
-}
-
-// syncDir makes the new name last. Windows cannot sync a directory and does not need to.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

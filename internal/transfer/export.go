@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"parley/internal/chat"
 	"parley/internal/contact"
 	"parley/internal/core"
+	"parley/internal/durable"
 	"parley/internal/file"
 	"parley/internal/store"
 )
@@ -163,7 +163,7 @@ func appear(tmp string, in Export) error {
 	if !in.Force {
 		err := os.Link(tmp, in.File)
 		if err == nil {
-			return syncDir(filepath.Dir(in.File))
+			return durable.SyncDir(filepath.Dir(in.File))
 		}
 		if err := freeFor(in); err != nil {
 			return err
@@ -172,19 +172,7 @@ func appear(tmp string, in Export) error {
 	if err := os.Rename(tmp, in.File); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(in.File))
-}
-
-// syncDir makes a new name in a folder last. Windows cannot sync a folder and does not need to.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(in.File))
 }
 
 // everything writes the parts between the manifest and the last one.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"parley/internal/chat"
 	"parley/internal/core"
 	"parley/internal/session"
 )
@@ -133,7 +134,7 @@ func TestCodecIsQuietAboutOthers(t *testing.T) {
 	direct := core.Conversation{ID: 9, Kind: core.Direct}
 	for name, ev := range map[string]core.Event{
 		"a message in another room": core.MessagesPosted{Conversation: core.Conversation{ID: 2, Kind: core.Room}, Messages: message(now)},
-		"an old direct message":     core.MessagesPosted{Conversation: direct, Messages: message(now.Add(-2 * noticeAge))},
+		"an old direct message":     core.MessagesPosted{Conversation: direct, Messages: message(now.Add(-2 * chat.NoticeAge))},
 		"a friend's consent":        core.FriendAccepted{By: core.User{Name: "ann"}, To: 8},
 	} {
 		if frames := (codec{}).Encode(ev); len(frames) != 0 {

@@ -3,7 +3,6 @@ package cs3
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 
 	"parley/internal/core"
@@ -22,7 +21,7 @@ var postLimit = session.PostLimit{Posts: 64}
 type conn struct {
 	gw      *Gateway
 	session *session.Session
-	in      inbound.Reader
+	turns   session.Turns
 	from    core.Origin
 	stream  jsonstream.Splitter
 	faults  int // since the last object
@@ -30,30 +29,9 @@ type conn struct {
 }
 
 func newConn(g *Gateway, nc net.Conn) *conn {
-	return &conn{gw: g, session: g.Hub.Open(&g.profile, nc), in: inbound.NewReader(nc), from: origin(nc.RemoteAddr().String())}
-}
-
-// turn waits for input, works on it, and leaves the connection to a new goroutine, so that the stack that the work
-// needed does not stay with an idle connection.
-func (c *conn) turn() {
-	more, eof := false, false
-	defer func() {
-		if more {
-			c.gw.Goroutines.Go("cs3 connection", c.turn)
-			return
-		}
-		c.session.End(eof)
-	}()
-	segment, err := c.in.Receive()
-	if err != nil {
-		eof = errors.Is(err, io.EOF)
-		c.settle()
-		return
-	}
-	c.session.Heard()
-	c.take(segment.Bytes())
-	segment.Release()
-	more = true
+	c := &conn{gw: g, session: g.Hub.Open(&g.profile, nc), from: origin(nc.RemoteAddr().String())}
+	c.turns = session.Turns{Session: c.session, In: inbound.NewReader(nc), Take: c.take, Settle: c.settle}
+	return c
 }
 
 // take works on a segment. Once the connection or the server is closing, what arrives is thrown away.
@@ -77,7 +55,7 @@ func (c *conn) take(segment []byte) {
 
 // fault answers text that is not JSON: docs/protocols/cs3.md#stream.
 func (c *conn) fault(err error) {
-	c.in.Discard()
+	c.turns.In.Discard()
 	c.answer(invalidJSON)
 	if c.faults++; c.faults == maxFaults || errors.Is(err, jsonstream.ErrTooLong) {
 		c.session.Close(session.Misbehaved)

@@ -1,17 +1,9 @@
 package cs3
 
 import (
-	"time"
-
+	"parley/internal/chat"
 	"parley/internal/core"
 	"parley/internal/session"
-)
-
-const (
-	// noticeUser is the name that notices come from. No account can have it: it has a space.
-	noticeUser = "parley notice"
-	// noticeAge is how old a direct message may be to be worth a notice.
-	noticeAge = time.Minute
 )
 
 // codec shows events to this protocol's clients. They know one room; of other things they get a line at most, and never
@@ -20,26 +12,17 @@ type codec struct{}
 
 // Encode encodes an event for all viewers.
 func (codec) Encode(ev core.Event) []session.Frame {
-	switch ev := ev.(type) {
-	case core.MessagesPosted:
-		if ev.Conversation.ID == core.Lobby {
-			return said(ev.Messages)
-		}
-		last := ev.Messages[len(ev.Messages)-1]
-		if ev.Conversation.Kind == core.Direct && time.Since(last.At) < noticeAge {
-			return notice(last.Author.Name + " sent you a direct message; this client cannot show it")
-		}
-	case core.FriendRequested:
-		return notice(ev.Request.From.Name + " asks to be your friend; this client cannot answer")
+	if posted, ok := ev.(core.MessagesPosted); ok && posted.Conversation.ID == core.Lobby {
+		return said(posted.Messages)
+	}
+	if line := chat.Notice(ev); line != "" {
+		return notice(line)
 	}
 	return nil
 }
 
-// Skips reports what a viewer is not told: that they wrote a direct message themselves.
-func (codec) Skips(ev core.Event, viewer core.UserID) bool {
-	p, ok := ev.(core.MessagesPosted)
-	return ok && p.Conversation.Kind == core.Direct && p.Messages[0].Author.ID == viewer
-}
+// Skips reports what a viewer is not told.
+func (codec) Skips(ev core.Event, viewer core.UserID) bool { return chat.SkipsNotice(ev, viewer) }
 
 // said encodes what somebody said in the lobby.
 func said(messages []core.Message) []session.Frame {
@@ -51,6 +34,6 @@ func said(messages []core.Message) []session.Frame {
 }
 
 func notice(line string) []session.Frame {
-	b := []byte(`{"type":"chat","user":"` + noticeUser + `","message":`)
+	b := []byte(`{"type":"chat","user":"` + chat.NoticeName + `","message":`)
 	return []session.Frame{{Bytes: appendAvatar(appendString(b, line), "default", "")}}
 }

@@ -73,7 +73,7 @@ func (g *Gateway) Serve(ln net.Listener) error { return g.Hub.Accept(ln, gateway
 
 func (g *Gateway) open(nc net.Conn) {
 	c := newConn(g, nc)
-	g.Goroutines.Go("cs3 connection", c.turn)
+	g.Goroutines.Go("cs3 connection", c.turns.Next)
 }
 
 // origin tells where a request came from by the peer's address.

@@ -3,6 +3,7 @@ package dpc
 import (
 	"errors"
 
+	"parley/internal/chat"
 	"parley/internal/core"
 	"parley/internal/session"
 )
@@ -106,9 +107,9 @@ func (g *Gateway) code(codes table, err error) int {
 func farewell(reason session.Reason, _ core.UserID) []byte {
 	switch reason {
 	case session.Stopping:
-		return appendNews(nil, noticeUser, "the server is shutting down")
+		return appendNews(nil, chat.NoticeName, "the server is shutting down")
 	case session.Revoked:
-		return appendNews(nil, noticeUser, "password changed or account disabled")
+		return appendNews(nil, chat.NoticeName, "password changed or account disabled")
 	}
 	return nil
 }

@@ -2,8 +2,6 @@ package dpc
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
 
 	"parley/internal/core"
@@ -18,7 +16,7 @@ type conn struct {
 	gw       *Gateway
 	commands commands
 	session  *session.Session
-	in       inbound.Reader
+	turns    session.Turns
 	from     core.Origin
 	stream   padded.Splitter
 
@@ -29,34 +27,13 @@ type conn struct {
 }
 
 func newConn(g *Gateway, nc net.Conn, profile *session.Profile, known commands) *conn {
-	return &conn{
-		gw: g, commands: known, session: g.Hub.Open(profile, nc), in: inbound.NewReader(nc), from: origin(nc),
-		stream: padded.NewSplitter(maxMessage),
-	}
+	c := &conn{gw: g, commands: known, session: g.Hub.Open(profile, nc), from: origin(nc), stream: padded.NewSplitter(maxMessage)}
+	c.turns = session.Turns{Session: c.session, In: inbound.NewReader(nc), Take: c.take, Settle: c.settle}
+	return c
 }
 
-// turn waits for input, works on it, and leaves the connection to a new goroutine, so that the stack that the work needed does
-// not stay with an idle connection.
-func (c *conn) turn() {
-	more, eof := false, false
-	defer func() {
-		if more {
-			c.gw.Goroutines.Go("dpc connection", c.turn)
-			return
-		}
-		c.session.End(eof)
-	}()
-	segment, err := c.in.Receive()
-	if err != nil {
-		eof = errors.Is(err, io.EOF)
-		c.posts.Wait(c.session.Closing)
-		return
-	}
-	c.session.Heard()
-	c.take(segment.Bytes())
-	segment.Release()
-	more = true
-}
+// settle waits until every message is posted, or the session ends.
+func (c *conn) settle() { c.posts.Wait(c.session.Closing) }
 
 // take works on a segment. Once the connection or the server is closing, what arrives is thrown away.
 func (c *conn) take(segment []byte) {

@@ -1,17 +1,9 @@
 package dpc
 
 import (
-	"time"
-
+	"parley/internal/chat"
 	"parley/internal/core"
 	"parley/internal/session"
-)
-
-const (
-	// noticeUser is the name that notices come from. No account can have it: it has a space.
-	noticeUser = "parley notice"
-	// noticeAge is how old a direct message may be to be worth a notice.
-	noticeAge = time.Minute
 )
 
 // codec shows events to this protocol's clients. They know one room; of other things they get a line at most, and never
@@ -20,27 +12,18 @@ type codec struct{}
 
 // Encode encodes an event for all viewers.
 func (codec) Encode(ev core.Event) []session.Frame {
-	switch ev := ev.(type) {
-	case core.MessagesPosted:
-		if ev.Conversation.ID == core.Lobby {
-			return said(ev.Messages)
-		}
-		last := ev.Messages[len(ev.Messages)-1]
-		if ev.Conversation.Kind == core.Direct && time.Since(last.At) < noticeAge {
-			return notice(last.Author.Name + " sent you a direct message; this client cannot show it")
-		}
-	case core.FriendRequested:
-		return notice(ev.Request.From.Name + " asks to be your friend; this client cannot answer")
+	if posted, ok := ev.(core.MessagesPosted); ok && posted.Conversation.ID == core.Lobby {
+		return said(posted.Messages)
+	}
+	if line := chat.Notice(ev); line != "" {
+		return notice(line)
 	}
 	return nil
 }
 
-// Skips reports what a viewer is not told: that they wrote a direct message themselves. What was said on a connection itself is
+// Skips reports what a viewer is not told. What was said on a connection itself is
 // left out by the session.
-func (codec) Skips(ev core.Event, viewer core.UserID) bool {
-	p, ok := ev.(core.MessagesPosted)
-	return ok && p.Conversation.Kind == core.Direct && p.Messages[0].Author.ID == viewer
-}
+func (codec) Skips(ev core.Event, viewer core.UserID) bool { return chat.SkipsNotice(ev, viewer) }
 
 // said encodes what somebody said in the lobby: docs/protocols/dpc.md#news.
 func said(messages []core.Message) []session.Frame {
@@ -52,5 +35,5 @@ func said(messages []core.Message) []session.Frame {
 }
 
 func notice(line string) []session.Frame {
-	return []session.Frame{{Bytes: appendNews(nil, noticeUser, line)}}
+	return []session.Frame{{Bytes: appendNews(nil, chat.NoticeName, line)}}
 }

@@ -110,7 +110,7 @@ func (g *Gateway) Stop(ctx context.Context) {
 
 func (g *Gateway) openAuth(nc net.Conn) {
 	c := newConn(g, nc, &g.authProfile, authCommands)
-	g.Goroutines.Go("dpc connection", c.turn)
+	g.Goroutines.Go("dpc connection", c.turns.Next)
 }
 
 func (g *Gateway) openChat(nc net.Conn) {
@@ -121,7 +121,7 @@ func (g *Gateway) openChat(nc net.Conn) {
 	c.forgiving, c.prefix = true, rand.Text()[:prefixLen]+"-"
 	c.session.Own(c.prefix)
 	g.Goroutines.Go("dpc connection", func() {
-		defer g.Goroutines.Go("dpc connection", c.turn) // another goroutine: this one's stack has grown
+		defer g.Goroutines.Go("dpc connection", c.turns.Next) // another goroutine: this one's stack has grown
 		c.listen()
 	})
 }
