@@ -9,10 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"parley/internal/blob"
+	"parley/internal/durable"
+	"parley/internal/file"
 	"parley/internal/store"
 )
 
@@ -25,88 +28,171 @@ var kept = []string{avatarDir, filesDir}
 const (
 	linksPrefix = ".backup-"
 	linksAge    = 24 * time.Hour // a backup that runs longer than this was interrupted
+	// backupTries is how often a backup takes another picture of the database, should files have been replaced faster than
+	// they could be held fast.
+	backupTries = 20
 )
 
 // Backup writes everything that makes up the server to one tar file, consistently and while the server runs.
-func Backup(ctx context.Context, dataDir, file string) (err error) {
+func Backup(ctx context.Context, dataDir, to string) (err error) {
 	if _, err := os.Stat(filepath.Join(dataDir, databaseFile)); err != nil {
 		return fmt.Errorf("nothing to back up: %w", err)
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(file), ".parley-backup-")
+	tmp, err := os.MkdirTemp(filepath.Dir(to), ".parley-backup-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	links, err := makeLinks(dataDir)
+	h, err := holdFiles(filepath.Join(dataDir, filesDir))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(links)) }()
+	defer func() { err = errors.Join(err, h.letGo()) }()
 	db := filepath.Join(tmp, databaseFile)
-	// What the database knows at its moment is held fast before or after it, even if it is deleted meanwhile.
-	if err := linkKept(dataDir, links); err != nil {
-		return err
-	}
-	if err := store.Backup(ctx, filepath.Join(dataDir, databaseFile), db); err != nil {
-		return err
-	}
-	if err := linkKept(dataDir, links); err != nil {
+	needed, err := h.picture(ctx, filepath.Join(dataDir, databaseFile), db)
+	if err != nil {
 		return err
 	}
 	archive := filepath.Join(tmp, "backup.tar")
-	if err := pack(archive, db, links); err != nil {
+	if err := pack(archive, db, filepath.Join(dataDir, avatarDir), h, needed); err != nil {
 		return err
 	}
-	return os.Rename(archive, file)
+	if err := os.Rename(archive, to); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(to))
 }
 
-// makeLinks makes a folder on the disk of the kept files, and removes those that interrupted backups left.
-func makeLinks(dataDir string) (string, error) {
-	entries, err := os.ReadDir(dataDir)
+// held is the shared files, held fast by links so that what is deleted meanwhile does not go.
+type held struct {
+	dir   string // where they are, "" if there is no such folder
+	links string // on the same disk; "" if that disk has no links
+}
+
+// holdFiles makes a folder for links, and removes those that interrupted backups left.
+func holdFiles(dir string) (h held, err error) {
+	dir, err = filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return held{}, nil
+	}
+	if err == nil {
+		err = removeOldLinks(dir)
+	}
 	if err != nil {
-		return "", err
+		return held{}, err
+	}
+	h = held{dir: dir}
+	h.links, err = os.MkdirTemp(dir, linksPrefix)
+	return h, err
+}
+
+func removeOldLinks(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), linksPrefix) && time.Since(info.ModTime()) > linksAge {
-			if err := os.RemoveAll(filepath.Join(dataDir, e.Name())); err != nil {
-				return "", err
-			}
+		info, err := e.Info()
+		if err != nil || !strings.HasPrefix(e.Name(), linksPrefix) || time.Since(info.ModTime()) < linksAge {
+			continue
 		}
-	}
-	return os.MkdirTemp(dataDir, linksPrefix)
-}
-
-// linkKept links every kept file into a folder, but for uploads that are still on their way.
-func linkKept(dataDir, links string) error {
-	for _, dir := range kept {
-		err := filepath.WalkDir(filepath.Join(dataDir, dir), func(path string, d fs.DirEntry, err error) error {
-			name, rerr := filepath.Rel(dataDir, path)
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil // it has been deleted
-			case err != nil || rerr != nil:
-				return errors.Join(err, rerr)
-			case d.IsDir() && name == filepath.Join(filesDir, blob.Unfinished):
-				return fs.SkipDir
-			case d.IsDir():
-				return os.MkdirAll(filepath.Join(links, name), 0o700)
-			case !d.Type().IsRegular():
-				return nil
-			}
-			if err := os.Link(path, filepath.Join(links, name)); !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			return nil
-		})
-		if err != nil {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pack writes the database and the files below root into an archive.
-func pack(archive, db, root string) (err error) {
+func (h *held) letGo() error {
+	if h.links == "" {
+		return nil
+	}
+	return os.RemoveAll(h.links)
+}
+
+// picture copies the database, and returns the files that it needs as it was at that moment, held fast. Holding takes a
+// while, and a file that came and went in that while is in neither: then it takes another picture.
+func (h *held) picture(ctx context.Context, from, to string) (needed []string, err error) {
+	for range backupTries {
+		if err := h.hold(); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err := store.Backup(ctx, from, to); err != nil {
+			return nil, err
+		}
+		if err := h.hold(); err != nil {
+			return nil, err
+		}
+		needed, err = store.Column(ctx, to, file.BlobsQuery)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(needed, func(key string) bool { return !h.has(key) }) {
+			return needed, nil
+		}
+	}
+	return nil, errors.New("files are being replaced too quickly for a backup; try again when there is less going on")
+}
+
+func (h *held) has(key string) bool {
+	_, err := os.Lstat(filepath.Join(h.root(), blob.Place(key)))
+	return err == nil
+}
+
+// root is where the files can be read.
+func (h *held) root() string {
+	if h.links != "" {
+		return h.links
+	}
+	return h.dir
+}
+
+// hold links every finished file.
+func (h *held) hold() error {
+	if h.links == "" {
+		return nil
+	}
+	folders, err := os.ReadDir(h.dir)
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if !folder.IsDir() || folder.Name() == blob.Unfinished || strings.HasPrefix(folder.Name(), ".") {
+			continue
+		}
+		if err := h.holdFolder(folder.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *held) holdFolder(name string) error {
+	files, err := os.ReadDir(filepath.Join(h.dir, name))
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(h.links, name), 0o700); err != nil {
+		return err
+	}
+	for _, f := range files {
+		err := os.Link(filepath.Join(h.dir, name, f.Name()), filepath.Join(h.links, name, f.Name()))
+		switch {
+		case err == nil, errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		default: // this disk has no links; a file that is deleted before it is packed makes the backup fail
+			err := h.letGo()
+			h.links = ""
+			return err
+		}
+	}
+	return nil
+}
+
+// pack writes the database, the pictures and the files that the database needs into an archive.
+func pack(archive, db, avatars string, h held, needed []string) (err error) {
 	f, err := os.OpenFile(archive, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -116,17 +202,13 @@ func pack(archive, db, root string) (err error) {
 	if err := addFile(w, databaseFile, db); err != nil {
 		return err
 	}
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+	for _, key := range needed {
+		place := blob.Place(key)
+		if err := addFile(w, filesDir+"/"+filepath.ToSlash(place), filepath.Join(h.root(), place)); err != nil {
+			return fmt.Errorf("a shared file: %w", err)
 		}
-		name, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		return addFile(w, filepath.ToSlash(name), path)
-	})
-	if err != nil {
+	}
+	if err := addPictures(w, avatars); err != nil {
 		return err
 	}
 	// A file that was cut short at the end of an entry would pass for whole.
@@ -137,6 +219,33 @@ func pack(archive, db, root string) (err error) {
 		return err
 	}
 	return f.Sync()
+}
+
+// addPictures adds the pictures that are there. One that goes meanwhile has been replaced.
+func addPictures(w *tar.Writer, dir string) error {
+	dir, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && !d.Type().IsRegular() {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if err := addFile(w, avatarDir+"/"+filepath.ToSlash(name), path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
 }
 
 func addFile(w *tar.Writer, name, path string) (err error) {
@@ -154,81 +263,4 @@ func addFile(w *tar.Writer, name, path string) (err error) {
 	}
 	_, err = io.CopyN(w, f, info.Size())
 	return err
-}
-
-// Restore unpacks a backup into a data folder that holds no database and that no server uses.
-func Restore(ctx context.Context, dataDir, file string) (err error) {
-	lock, err := lockDataDir(dataDir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	if _, err := os.Stat(filepath.Join(dataDir, databaseFile)); err == nil {
-		return fmt.Errorf("%s holds a database already; move it away, or name another folder with --set data_dir=…", dataDir)
-	}
-	tmp, err := os.MkdirTemp(dataDir, ".restore-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	if err := unpack(tmp, file); err != nil {
-		return fmt.Errorf("%s is not a whole backup: %w", file, err)
-	}
-	found, err := store.Check(ctx, filepath.Join(tmp, databaseFile))
-	if err == nil && len(found) > 0 {
-		err = errors.New(found[0])
-	}
-	if err != nil {
-		return fmt.Errorf("the backup's database is damaged: %w", err)
-	}
-	for _, name := range append(kept, databaseFile) { // the database last: without it the folder counts as empty
-		err := os.Rename(filepath.Join(tmp, name), filepath.Join(dataDir, name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func unpack(dir, file string) (err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	for r := tar.NewReader(f); ; {
-		h, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return io.ErrUnexpectedEOF
-		case err != nil:
-			return err
-		case h.Name == lastEntry:
-			return nil
-		}
-		if err := extract(root, h.Name, r); err != nil {
-			return err
-		}
-	}
-}
-
-// extract writes one file below root; os.Root refuses names that lead out of it.
-func extract(root *os.Root, name string, r io.Reader) (err error) {
-	if err := root.MkdirAll(filepath.Dir(filepath.FromSlash(name)), 0o700); err != nil {
-		return err
-	}
-	f, err := root.OpenFile(filepath.FromSlash(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(f, r); err != nil {
-		return err
-	}
-	return f.Sync()
 }

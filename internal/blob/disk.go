@@ -61,6 +61,9 @@ func (d *Disk) makeFolders() error {
 	return errors.Join(durable.SyncDir(d.dir), durable.SyncDir(filepath.Dir(d.dir)))
 }
 
+// Place returns where a Disk keeps a finished blob, as a path below its folder.
+func Place(key string) string { return filepath.Join(key[:2], key) }
+
 func (d *Disk) subdir(key string) string { return filepath.Join(d.dir, key[:2]) }
 func (d *Disk) path(key string) string   { return filepath.Join(d.subdir(key), key) }
 func (d *Disk) temp(key string) string   { return filepath.Join(d.dir, Unfinished, key) }

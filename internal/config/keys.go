@@ -13,6 +13,12 @@ type key struct {
 // clusterNode has a default that only the machine knows.
 const clusterNode = "cluster.node"
 
+// What is more than this is a slip of the pen, and less than what bytes and nanoseconds can count.
+const (
+	mostMB   = 1 << 30
+	mostDays = 36_500
+)
+
 var keys = []key{
 	{
 		name: "data_dir", value: "./data", rule: notEmpty,
@@ -182,19 +188,19 @@ var keys = []key{
 		doc: "Who may register, through every client. open: everybody, as the client's protocol lets them; code: with a verification code sent to their e-mail address or, from clients that register by phone, to their phone; invite: with an invitation, which the old protocols cannot carry, so they refuse; closed: nobody.",
 	},
 	{
-		name: "limits.register", value: 100, rule: count,
+		name: "limits.register", value: 100, rule: count(1_000_000),
 		doc: "Registrations an hour from one IP address; 0 for no limit.",
 	},
 	{
-		name: "limits.file_mb", value: 10240, rule: count,
+		name: "limits.file_mb", value: 10240, rule: count(mostMB),
 		doc: "The largest file that anybody may upload, in MiB; 0 for no limit.",
 	},
 	{
-		name: "limits.quota_mb", value: 51200, rule: count,
+		name: "limits.quota_mb", value: 51200, rule: count(mostMB),
 		doc: "How much the files of one user may take in all, in MiB; 0 for no limit.",
 	},
 	{
-		name: "files.keep_days", value: 0, rule: count,
+		name: "files.keep_days", value: 0, rule: count(mostDays),
 		doc: "After how many days shared files are deleted; 0 keeps them.",
 	},
 	{

@@ -100,17 +100,21 @@ var toggle = rule{"true or false (also on and off, yes and no)", func(v any) (an
 	return nil, errors.New("must be true or false")
 }}
 
-var count = rule{"a number, 0 or more", func(v any) (any, error) {
-	if s, ok := v.(string); ok {
-		if n, err := strconv.Atoi(s); err == nil {
-			v = n
+// count takes whole numbers from 0 to most.
+func count(most int) rule {
+	allowed := fmt.Sprintf("a number from 0 to %d", most)
+	return rule{allowed, func(v any) (any, error) {
+		if s, ok := v.(string); ok {
+			if n, err := strconv.Atoi(s); err == nil {
+				v = n
+			}
 		}
-	}
-	if n, ok := v.(int); ok && n >= 0 {
-		return n, nil
-	}
-	return nil, errors.New("must be a number, 0 or more")
-}}
+		if n, ok := v.(int); ok && n >= 0 && n <= most {
+			return n, nil
+		}
+		return nil, errors.New("must be " + allowed)
+	}}
+}
 
 var (
 	smtpURL = checkedURL("smtp://user:password@host:port?from=address, smtps://… or empty", func(s string) error {

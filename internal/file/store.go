@@ -32,6 +32,9 @@ const (
 	fromFile = ` FROM file f LEFT JOIN "user" u ON u.uid = f.owner_id `
 )
 
+// BlobsQuery returns the keys of all blobs that the files of a database need.
+const BlobsQuery = `SELECT blob FROM file WHERE blob IS NOT NULL UNION ALL SELECT thumbnail FROM file WHERE thumbnail IS NOT NULL`
+
 // row takes columns.
 type row struct {
 	stored

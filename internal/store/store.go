@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/pressly/goose/v3"
@@ -148,27 +149,31 @@ func Backup(ctx context.Context, from, to string) error {
 
 // Check looks for damage in a database file and returns what it found, nothing if all is well.
 func Check(ctx context.Context, path string) ([]string, error) {
+	found, err := Column(ctx, path, "PRAGMA integrity_check(20)")
+	return slices.DeleteFunc(found, func(line string) bool { return line == "ok" }), err
+}
+
+// Column returns the first column of a query on a database file. No server need have it open.
+func Column(ctx context.Context, path, query string) ([]string, error) {
 	db, err := open(path, "query_only(1)")
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check(20)")
+	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var found []string
+	var column []string
 	for rows.Next() {
-		var line string
-		if err := rows.Scan(&line); err != nil {
+		var v string
+		if err := rows.Scan(&v); err != nil {
 			return nil, err
 		}
-		if line != "ok" {
-			found = append(found, line)
-		}
+		column = append(column, v)
 	}
-	return found, rows.Err()
+	return column, rows.Err()
 }
 
 // IsUnique reports whether err says that a row would have stood twice under a unique key.

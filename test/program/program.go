@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -25,6 +26,9 @@ import (
 const startTimeout = 30 * time.Second
 
 var build = sync.OnceValues(func() (string, error) {
+	if err := lookAtSources("../.."); err != nil {
+		return "", err
+	}
 	dir, err := os.MkdirTemp("", "parley-test-")
 	if err != nil {
 		return "", err
@@ -36,6 +40,23 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return bin, nil
 })
+
+// lookAtSources lets go's cache of test results know what the program is made of: a result is kept only as long as the
+// files that the test has looked at stay the same.
+func lookAtSources(root string) error {
+	for _, name := range []string{"go.mod", "go.sum", "cmd", "internal"} {
+		err := filepath.WalkDir(filepath.Join(root, name), func(path string, _ fs.DirEntry, err error) error {
+			if err == nil {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Binary builds the program once for all tests of a package.
 func Binary(t testing.TB) string {
