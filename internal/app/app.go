@@ -67,7 +67,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	if err != nil {
 		return nil, errors.Join(err, a.lock.Unlock())
 	}
-	blobs, err := blob.OpenDisk(a.path(filesDir))
+	blobs, err := blob.OpenDisk(a.path(filesDir), a.goroutines)
 	if err != nil {
 		return nil, errors.Join(err, a.lock.Unlock())
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"parley/internal/blob"
 	"parley/internal/config"
 	"parley/internal/gateway/control"
 	"parley/internal/store"
@@ -67,7 +68,7 @@ func checkWritable(dir string) error {
 }
 
 func checkSpace(dir string) error {
-	free, known := freeBytes(dir)
+	free, known := blob.FreeBytes(dir)
 	if known && free < wantFreeBytes {
 		return fmt.Errorf("only %d MiB are left", free>>20)
 	}

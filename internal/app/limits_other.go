@@ -2,6 +2,4 @@
 
 package app
 
-func freeBytes(string) (uint64, bool) { return 0, false }
-
 func openFiles() (uint64, bool) { return 0, false }

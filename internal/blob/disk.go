@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"parley/internal/durable"
+	"parley/internal/obs"
 )
 
 const keyBytes = 16
@@ -31,17 +32,18 @@ type Reader = io.ReadSeekCloser
 // Disk keeps blobs as files: dir/xx/<key>, where xx is how the key begins. A blob has that name only when it is whole
 // and on disk.
 type Disk struct {
-	dir   string
-	slabs slabs
-	write func(f *os.File, p []byte) (int, error) // (*os.File).Write but for tests
+	dir        string
+	goroutines *obs.Goroutines
+	slabs      slabs
+	write      func(f *os.File, p []byte) (int, error) // (*os.File).Write but for tests
 
 	mu      sync.Mutex // guards writing
 	writing map[string]struct{}
 }
 
 // OpenDisk opens the blobs in dir, which is made if it does not exist. One process may have it at a time.
-func OpenDisk(dir string) (*Disk, error) {
-	d := &Disk{dir: dir, slabs: newSlabs(), write: (*os.File).Write, writing: map[string]struct{}{}}
+func OpenDisk(dir string, goroutines *obs.Goroutines) (*Disk, error) {
+	d := &Disk{dir: dir, goroutines: goroutines, slabs: newSlabs(), write: (*os.File).Write, writing: map[string]struct{}{}}
 	if err := d.makeFolders(); err != nil {
 		return nil, fmt.Errorf("open the blobs: %w", err)
 	}
@@ -140,9 +142,16 @@ func (d *Disk) Delete(key string) error {
 	return nil
 }
 
-// Keys calls yield for each blob with the time of its last writing, in no particular order. What an earlier process
-// left unfinished is among them, what this one is writing is not.
-func (d *Disk) Keys(yield func(key string, at time.Time) error) error {
+// Entry is what Keys finds.
+type Entry struct {
+	Key   string
+	At    time.Time // of its last writing
+	Whole bool      // false: an earlier process left it unfinished
+}
+
+// Keys calls yield for each blob, in no particular order. What an earlier process left unfinished is among them, what
+// this one is writing is not.
+func (d *Disk) Keys(yield func(Entry) error) error {
 	folders, err := os.ReadDir(d.dir)
 	if err != nil {
 		return fmt.Errorf("list the blobs: %w", err)
@@ -158,7 +167,7 @@ func (d *Disk) Keys(yield func(key string, at time.Time) error) error {
 	return nil
 }
 
-func (d *Disk) keysIn(folder string, yield func(key string, at time.Time) error) error {
+func (d *Disk) keysIn(folder string, yield func(Entry) error) error {
 	files, err := os.ReadDir(filepath.Join(d.dir, folder))
 	if err != nil {
 		return fmt.Errorf("list the blobs: %w", err)
@@ -175,7 +184,7 @@ func (d *Disk) keysIn(folder string, yield func(key string, at time.Time) error)
 		if err != nil {
 			return fmt.Errorf("list the blobs: %w", err)
 		}
-		if err := yield(key, info.ModTime()); err != nil {
+		if err := yield(Entry{key, info.ModTime(), folder != Unfinished}); err != nil {
 			return err
 		}
 	}
@@ -183,4 +192,4 @@ func (d *Disk) keysIn(folder string, yield func(key string, at time.Time) error)
 }
 
 // Free returns how much the disk can still hold, if the system tells.
-func (d *Disk) Free() (bytes uint64, known bool) { return freeBytes(d.dir) }
+func (d *Disk) Free() (bytes uint64, known bool) { return FreeBytes(d.dir) }

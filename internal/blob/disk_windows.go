@@ -9,8 +9,8 @@ import (
 	"parley/internal/core"
 )
 
-// freeBytes returns how much a folder's disk can still hold, if the system tells.
-func freeBytes(dir string) (uint64, bool) {
+// FreeBytes returns how much a folder's disk can still hold, if the system tells.
+func FreeBytes(dir string) (bytes uint64, known bool) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, false

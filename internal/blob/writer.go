@@ -130,10 +130,10 @@ func (w *Writer) hashBeside(p []byte) {
 	w.await()
 	busy := make(chan struct{})
 	w.busy = busy
-	go func() {
+	w.disk.goroutines.Go("hash a blob", func() {
 		defer close(busy)
 		w.hash.Write(p)
-	}()
+	})
 }
 
 // await waits until the hash is free.
@@ -168,12 +168,13 @@ func (w *Writer) straight(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := w.disk.write(w.file, p[:whole])
-	if refusesStraight(err) && n == 0 {
-		w.way.refused = true
-		return 0, nil
-	}
 	w.size += int64(n)
 	w.sent = w.size
+	if refusesStraight(err) {
+		// It never could, or not from where it has come to: on a disk that is nearly full a write may end inside a block.
+		w.way.refused = true
+		err = nil
+	}
 	return n, err
 }
 

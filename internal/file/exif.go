@@ -16,39 +16,70 @@ const upright orientation = 1
 const (
 	orientationTag  = 0x0112
 	typeShort       = 3
-	maxExifSegments = 64
+	maxJPEGSegments = 64
 	maxExifEntries  = 512
+)
+
+// The markers of a JPEG's segments that matter here.
+const (
+	markerBaseline    = 0xc0 // the frame, if the picture is stored from top to bottom
+	markerExtended    = 0xc1 // likewise
+	markerHuffman     = 0xc4
+	markerTables      = 0xdb
+	markerRestart     = 0xdd
+	markerApplication = 0xe0 // to 0xef
+	markerExif        = markerApplication + 1
+	markerComment     = 0xfe
 )
 
 var exifHeader = []byte("Exif\x00\x00")
 
-// orientationOf returns what the Exif part of a JPEG notes, upright if there is none or it makes no sense.
-func orientationOf(r *bufio.Reader) orientation {
-	var head [4]byte // a marker and the length of its segment, which counts itself
-	if _, err := io.ReadFull(r, head[:2]); err != nil || head[0] != 0xff || head[1] != 0xd8 {
-		return upright
+// jpegHead is what a JPEG says of itself before the picture begins.
+type jpegHead struct {
+	turn       orientation
+	sequential bool // it is stored from top to bottom. Progressive ones are not, and are all in memory while they are decoded.
+}
+
+// readJPEGHead reads until the picture's frame. What makes no sense ends it too: a decoder may be more liberal, so only
+// what was seen in good order is believed to be sequential.
+func readJPEGHead(r *bufio.Reader) jpegHead {
+	h := jpegHead{turn: upright}
+	var mark [4]byte // a marker and the length of its segment, which counts itself
+	if _, err := io.ReadFull(r, mark[:2]); err != nil || mark[0] != 0xff || mark[1] != 0xd8 {
+		return h
 	}
-	for range maxExifSegments {
-		if _, err := io.ReadFull(r, head[:]); err != nil || head[0] != 0xff || head[1] == 0xda {
-			return upright // the picture itself begins at 0xda
+	for found, segments := false, 0; segments < maxJPEGSegments; segments++ {
+		if _, err := io.ReadFull(r, mark[:]); err != nil || mark[0] != 0xff {
+			return h
 		}
-		n := int(binary.BigEndian.Uint16(head[2:])) - 2
-		if n < 0 {
-			return upright
+		n := int(binary.BigEndian.Uint16(mark[2:])) - 2
+		if marker := mark[1]; marker == markerBaseline || marker == markerExtended {
+			h.sequential = true
+			return h
+		} else if n < 0 || !precedesFrame(marker) {
+			return h
 		}
-		if begin, _ := r.Peek(min(n, len(exifHeader))); head[1] != 0xe1 || !bytes.Equal(begin, exifHeader) {
+		if begin, _ := r.Peek(min(n, len(exifHeader))); found || mark[1] != markerExif || !bytes.Equal(begin, exifHeader) {
 			if _, err := r.Discard(n); err != nil {
-				return upright
+				return h
 			}
 			continue
 		}
 		segment := make([]byte, n)
 		if _, err := io.ReadFull(r, segment); err != nil {
-			return upright
+			return h
 		}
-		return orientationIn(segment[len(exifHeader):])
+		h.turn, found = orientationIn(segment[len(exifHeader):]), true
 	}
-	return upright
+	return h
+}
+
+func precedesFrame(marker byte) bool {
+	switch marker {
+	case markerHuffman, markerTables, markerRestart, markerComment:
+		return true
+	}
+	return marker&0xf0 == markerApplication
 }
 
 // orientationIn looks through the first directory of an Exif part, which is laid out as a TIFF file.

@@ -85,7 +85,7 @@ func newTown(t testing.TB, limits Config) *town {
 func (tw *town) restart() {
 	tw.Helper()
 	cfg := tw.cfg
-	disk, err := blob.OpenDisk(filepath.Join(tw.dir, "blobs"))
+	disk, err := blob.OpenDisk(filepath.Join(tw.dir, "blobs"), tw.goroutines)
 	tw.must(err)
 	cfg.Blobs, cfg.Metrics = disk, obs.NewMetrics()
 	tw.Service = New(cfg)

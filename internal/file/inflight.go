@@ -6,10 +6,10 @@ import (
 	"parley/internal/core"
 )
 
-// inflight is what is being uploaded: blobs that have no row yet, and the space that is promised to them.
+// inflight is what is being uploaded, and the space that is promised to it.
 type inflight struct {
 	mu       sync.Mutex            // guards the rest
-	blobs    map[string]struct{}   // from their creation until their row is committed
+	blobs    map[string]struct{}   // that have no row yet, or none any more and are being deleted
 	claims   map[*claim]struct{}   // one for each upload
 	promised map[core.UserID]int64 // the claims of each user
 }
@@ -17,9 +17,14 @@ type inflight struct {
 // claim is the space that one upload counts on.
 type claim struct {
 	user    core.UserID
-	bytes   int64 // what it may have
-	written int64 // what it has
+	bytes   int64 // what it may count for in the quota
+	frees   int64 // what the file that it replaces counts for
+	disk    int64 // what it may write
+	written int64 // what it has written
 }
+
+// adds returns by how much more the user's quota may be used when the upload is done.
+func (c *claim) adds() int64 { return max(0, c.bytes-c.frees) }
 
 func (i *inflight) init() {
 	i.blobs, i.claims, i.promised = map[string]struct{}{}, map[*claim]struct{}{}, map[core.UserID]int64{}
@@ -31,25 +36,28 @@ func (i *inflight) uploads() int {
 	return len(i.claims)
 }
 
-// add adds n bytes to c and returns what is promised then: to the user, and of the disk what is not yet written.
-func (i *inflight) add(c *claim, n int64) (ofUser, ofDisk int64) {
+// add adds n bytes, or takes them, and returns by how much that changes what is promised to the user, and what is then.
+func (i *inflight) add(c *claim, n int64) (change, promised int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.claims[c] = struct{}{}
+	before := c.adds()
 	c.bytes += n
-	i.promised[c.user] += n
-	for c := range i.claims {
-		ofDisk += c.bytes - c.written
-	}
-	return i.promised[c.user], ofDisk
+	change = c.adds() - before
+	i.promised[c.user] += change
+	return change, i.promised[c.user]
 }
 
-// giveBack takes n bytes from c.
-func (i *inflight) giveBack(c *claim, n int64) {
+// addDisk adds n bytes, or takes them, and returns what is promised of the disk to all uploads and not yet written.
+func (i *inflight) addDisk(c *claim, n int64) (promised int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	c.bytes -= n
-	i.promised[c.user] -= n
+	i.claims[c] = struct{}{}
+	c.disk += n
+	for c := range i.claims {
+		promised += c.disk - c.written
+	}
+	return promised
 }
 
 func (i *inflight) wrote(c *claim, n int) {
@@ -66,22 +74,26 @@ func (i *inflight) release(c *claim) {
 		return
 	}
 	delete(i.claims, c)
-	if i.promised[c.user] -= c.bytes; i.promised[c.user] == 0 {
+	if i.promised[c.user] -= c.adds(); i.promised[c.user] == 0 {
 		delete(i.promised, c.user)
 	}
 }
 
-// hold keeps a blob from being swept until it is let go.
-func (i *inflight) hold(key string) {
+// hold keeps blobs from being swept until they are let go.
+func (i *inflight) hold(keys ...string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.blobs[key] = struct{}{}
+	for _, key := range keys {
+		i.blobs[key] = struct{}{}
+	}
 }
 
-func (i *inflight) letGo(key string) {
+func (i *inflight) letGo(keys ...string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	delete(i.blobs, key)
+	for _, key := range keys {
+		delete(i.blobs, key)
+	}
 }
 
 func (i *inflight) holds(key string) bool {

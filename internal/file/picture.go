@@ -18,7 +18,9 @@ import (
 const (
 	thumbnailSide = 320
 	maxPixels     = 50_000_000
-	jpegQuality   = 82
+	// maxScattered is for pictures that are held in memory in two forms while they are decoded, the larger one 12 bytes a pixel.
+	maxScattered = 16_000_000
+	jpegQuality  = 82
 )
 
 var errTooManyPixels = errors.New("the picture has too many pixels")
@@ -27,7 +29,7 @@ var errTooManyPixels = errors.New("the picture has too many pixels")
 type format struct {
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error)
-	turned bool // its orientation may be noted as in JPEGs
+	jpeg   bool
 }
 
 // formats are the kinds of picture by their media types.
@@ -46,15 +48,18 @@ func shrink(r io.ReadSeeker, f *format) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Width <= 0 || c.Height <= 0 || int64(c.Width)*int64(c.Height) > maxPixels {
-		return nil, errTooManyPixels
-	}
-	turn := upright
-	if f.turned {
+	turn, limit := upright, int64(maxPixels)
+	if f.jpeg {
 		if _, err := r.Seek(0, io.SeekStart); err != nil {
 			return nil, err
 		}
-		turn = orientationOf(bufio.NewReader(r))
+		head := readJPEGHead(bufio.NewReader(r))
+		if turn = head.turn; !head.sequential {
+			limit = maxScattered
+		}
+	}
+	if c.Width <= 0 || c.Height <= 0 || int64(c.Width)*int64(c.Height) > limit {
+		return nil, errTooManyPixels
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return nil, err

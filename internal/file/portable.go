@@ -168,7 +168,8 @@ func (s *Service) place(ctx context.Context, f *stored) error {
 			return err
 		}
 	}
-	if f.Name, err = s.freeName(ctx, *f); err != nil {
+	f.Name, _, err = s.firstName(ctx, *f, f.Name, f.Kind, func(_ holder, taken bool) bool { return !taken })
+	if err != nil {
 		return err
 	}
 	want := f.ID
@@ -186,19 +187,4 @@ func (s *Service) place(ctx context.Context, f *stored) error {
 		f.ID = want
 	}
 	return err
-}
-
-// freeName returns the first candidate for the name of an adopted thing that nothing has.
-func (s *Service) freeName(ctx context.Context, f stored) (string, error) {
-	for n := 1; n <= maxCandidates; n++ {
-		c := candidate(f.Name, f.Kind, n)
-		_, err := s.byName(ctx, f.Area, f.Parent, c)
-		if errors.Is(err, core.ErrFileNotFound) {
-			return c, nil
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	return "", core.ErrNameTaken
 }

@@ -41,7 +41,7 @@ type Config struct {
 	Metrics    *obs.Metrics
 	Goroutines *obs.Goroutines
 	MaxFile    int64         // bytes of one file, 0 for no limit
-	Quota      int64         // bytes of all files of one user, 0 for no limit
+	Quota      int64         // bytes of all files of one user, each of them weightOf at least, 0 for no limit
 	Keep       time.Duration // after which files are deleted, 0 for never
 }
 
@@ -53,7 +53,6 @@ type Service struct {
 	free     func() (bytes uint64, known bool) // of the disk
 	inflight inflight
 	pictures darkroom
-	swept    atomic.Bool  // Sweep has been through once
 	files    atomic.Int64 // at the last Sweep
 	bytes    atomic.Int64 // at the last Sweep
 }
@@ -225,7 +224,11 @@ func (s *Service) removeAfterCommit(ctx context.Context, blobs []string) {
 		return
 	}
 	store.AfterCommit(ctx, func() {
-		s.cfg.Goroutines.Go("delete blobs", func() { s.remove(blobs...) })
+		s.inflight.hold(blobs...)
+		s.cfg.Goroutines.Go("delete blobs", func() {
+			defer s.inflight.letGo(blobs...)
+			s.remove(blobs...)
+		})
 	})
 }
 
@@ -237,8 +240,8 @@ func (s *Service) remove(blobs ...string) {
 	}
 }
 
-// Usage returns how many bytes a user's files have and how many they may have, 0 for no limit. It is for the user and
-// for those who administer.
+// Usage returns how many bytes a user's files count for in the quota and how many they may, 0 for no limit. It is for the
+// user and for those who administer.
 func (s *Service) Usage(ctx context.Context, actor core.Actor, user core.UserID) (used, quota int64, err error) {
 	if !actor.Known() && !actor.Operator() {
 		return 0, 0, fmt.Errorf("usage: %w", core.ErrLoginRequired)
@@ -246,7 +249,7 @@ func (s *Service) Usage(ctx context.Context, actor core.Actor, user core.UserID)
 	if actor.User() != user && !administers(actor) {
 		return 0, 0, fmt.Errorf("usage: %w", core.ErrForbidden)
 	}
-	if used, err = s.bytesOf(ctx, user); err != nil {
+	if _, used, err = s.usageOf(ctx, user); err != nil {
 		return 0, 0, fmt.Errorf("usage: %w", err)
 	}
 	return used, s.cfg.Quota, nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"parley/internal/core"
 )
 
@@ -166,9 +168,53 @@ func (s *Service) deleteEmptyFoldersBefore(ctx context.Context, at time.Time) (i
 		AND NOT EXISTS (SELECT 1 FROM file c WHERE c.parent_id = file.id)`, at.UnixMilli())
 }
 
-func (s *Service) bytesOf(ctx context.Context, owner core.UserID) (n int64, err error) {
-	err = s.db.QueryRow(ctx, `SELECT COALESCE(sum(size), 0) FROM file WHERE owner_id = ?`, []any{int64(owner)}, &n)
+// clearThumbnail makes the file whose thumbnail a blob was have none.
+func (s *Service) clearThumbnail(ctx context.Context, key string) error {
+	_, err := s.db.Exec(ctx, `UPDATE file SET thumbnail = NULL WHERE thumbnail = ?`, key)
+	return err
+}
+
+// usageOf returns how many files and folders a user has, and what they count for in the quota.
+func (s *Service) usageOf(ctx context.Context, owner core.UserID) (entries, bytes int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT count(*), COALESCE(sum(max(size, ?)), 0) FROM file WHERE owner_id = ?`,
+		[]any{int64(minWeight), int64(owner)}, &entries, &bytes)
+	return entries, bytes, err
+}
+
+// entriesIn returns how many files and folders a room has.
+func (s *Service) entriesIn(ctx context.Context, area core.ConversationID) (n int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT count(*) FROM file WHERE conversation_id = ?`, []any{int64(area)}, &n)
 	return n, err
+}
+
+// holder is who has a name, and for what.
+type holder struct {
+	owner core.UserID
+	kind  core.FileKind
+}
+
+// holders returns those of the names beside each other that something has.
+func (s *Service) holders(ctx context.Context, area core.ConversationID, parent core.FileID, names []string) (map[string]holder, error) {
+	list, err := json.Marshal(names)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.db.Query(ctx, `SELECT f.name, f.owner_id, f.kind FROM json_each(?) n
+		JOIN file f ON f.conversation_id = ? AND f.parent_id = ? AND f.name = n.value`, string(list), int64(area), int64(parent))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	held := map[string]holder{}
+	for rows.Next() {
+		var name string
+		var h holder
+		if err := rows.Scan(&name, (*int64)(&h.owner), &h.kind); err != nil {
+			return nil, err
+		}
+		held[name] = h
+	}
+	return held, rows.Err()
 }
 
 func (s *Service) totals(ctx context.Context) (files, bytes int64, err error) {

@@ -89,7 +89,11 @@ func (s *Service) Thumbnail(ctx context.Context, actor core.Actor, id core.FileI
 		}
 		r, err := s.blobs.Open(f.thumbnail)
 		if errors.Is(err, blob.ErrNotFound) {
-			continue
+			// Either the file has just been replaced, or the thumbnail is lost and another has to be made.
+			err = s.db.Update(ctx, func(ctx context.Context) error { return s.clearThumbnail(ctx, f.thumbnail) })
+			if err == nil {
+				continue
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("thumbnail: %w", err)

@@ -58,7 +58,7 @@ func newHouse(t testing.TB) *house {
 	})
 	trail := audit.New(h.db)
 	h.accounts = account.New(h.db, cluster.NewLocal(), nil, nil, trail, h.chat, account.Config{Log: log, Metrics: metrics})
-	blobs, err := blob.OpenDisk(filepath.Join(h.dir, "files"))
+	blobs, err := blob.OpenDisk(filepath.Join(h.dir, "files"), goroutines)
 	h.must(err)
 	h.files = file.New(file.Config{DB: h.db, Blobs: blobs, Rooms: h.chat, Audit: trail, Log: log, Metrics: metrics, Goroutines: goroutines})
 	h.archives = transfer.NewArchives(transfer.ArchivesConfig{

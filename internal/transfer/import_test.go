@@ -60,7 +60,7 @@ func openHome(t testing.TB) *newHome {
 		}
 	})
 	accounts := account.New(db, cluster.NewLocal(), nothing{}, nothing{}, trail, rooms, account.Config{Log: log, Metrics: metrics})
-	disk, err := blob.OpenDisk(filepath.Join(dir, "files"))
+	disk, err := blob.OpenDisk(filepath.Join(dir, "files"), goroutines)
 	if err != nil {
 		t.Fatal(err)
 	}

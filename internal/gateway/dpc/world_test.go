@@ -101,7 +101,7 @@ func newWorld(t testing.TB, o options) *world {
 	var err error
 	w.db, err = store.Open(context.Background(), store.Config{Path: filepath.Join(t.TempDir(), "parley.db"), Log: log, Metrics: metrics})
 	w.must(err)
-	blobs, err := blob.OpenDisk(filepath.Join(t.TempDir(), "files"))
+	blobs, err := blob.OpenDisk(filepath.Join(t.TempDir(), "files"), w.goroutines)
 	w.must(err)
 	w.hub = session.NewHub(log, metrics, w.goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{})
