@@ -317,6 +317,73 @@ func TestManyVerifiesAtOnce(t *testing.T) {
 	})
 }
 
+// Somebody behind the same address who tried many names silenced everybody who sends the password with each message.
+func TestAPassIsNotJudgedByWhatOthersDo(t *testing.T) {
+	inBubble(t, func(t *testing.T, e *env) {
+		u := e.add("bob")
+		var pass, other Pass
+		again := func(p *Pass, password string) error {
+			got, _, err := e.VerifyAgain(e.ctx, p, home(), "bob", plain(password))
+			if err == nil && got != u {
+				t.Errorf("it is %+v", got)
+			}
+			return err
+		}
+		e.is(again(&pass, "bad"), core.ErrBadCredentials)
+		e.no(again(&pass, "secret"))
+		for i := range failuresByIP + 1 {
+			_ = e.verify(fmt.Sprint("nobody", i), "x", home())
+		}
+		time.Sleep(time.Second)
+		e.is(e.verify("bob", "secret", home()), core.ErrThrottled)
+		e.is(again(&other, "secret"), core.ErrThrottled)
+		e.is(again(&pass, "bad"), core.ErrThrottled)
+		e.no(again(&pass, "secret"))
+		time.Sleep(time.Hour)
+		e.no(again(&pass, "secret"))
+		e.no(e.SetPassword(e.ctx, e.operator(), core.Origin{}, "bob", "another"))
+		e.is(again(&pass, "secret"), core.ErrBadCredentials)
+		e.no(e.SetDisabled(e.ctx, e.operator(), core.Origin{}, "bob", true))
+		e.is(again(&pass, "another"), core.ErrDisabled)
+	})
+}
+
+// Who logged in after somebody else at the same address was forgotten when that one's account was shut.
+func TestLastLoginGoesBackToThoseBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, e *env) {
+		erik, fred := e.add("erik"), e.add("fred")
+		who := func() core.UserID {
+			a, err := e.LastLogin(e.ctx, home(), time.Hour)
+			if err != nil {
+				e.is(err, core.ErrLoginRequired)
+			}
+			return a.User()
+		}
+		e.no(e.verify("erik", "secret", home()))
+		time.Sleep(time.Minute)
+		e.no(e.verify("fred", "secret", home()))
+		if got := who(); got != fred.ID {
+			t.Errorf("%d was last", got)
+		}
+		e.no(e.SetDisabled(e.ctx, e.operator(), core.Origin{}, "fred", true))
+		if got := who(); got != erik.ID {
+			t.Errorf("%d was last but for fred", got)
+		}
+		time.Sleep(59*time.Minute + 30*time.Second)
+		if got := who(); got != 0 {
+			t.Errorf("%d was here within the hour", got)
+		}
+		for i := range visitsMost + 2 {
+			name := fmt.Sprint("user", i)
+			e.add(name)
+			e.no(e.verify(name, "secret", home()))
+		}
+		if visits, _ := e.logins.get(placeOf(home()), time.Hour); len(visits) != visitsMost {
+			t.Errorf("%d visits are remembered", len(visits))
+		}
+	})
+}
+
 func TestPairsAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, e *env) {
 		e.add("bob")
