@@ -126,8 +126,7 @@ func (h *held) picture(ctx context.Context, from, to string) (needed []string, e
 		if err := h.hold(); err != nil {
 			return nil, err
 		}
-		needed, err = store.Column(ctx, to, file.BlobsQuery)
-		if err != nil {
+		if needed, err = neededFiles(ctx, to); err != nil {
 			return nil, err
 		}
 		if !slices.ContainsFunc(needed, func(key string) bool { return !h.has(key) }) {
@@ -135,6 +134,15 @@ func (h *held) picture(ctx context.Context, from, to string) (needed []string, e
 		}
 	}
 	return nil, errors.New("files are being replaced too quickly for a backup; try again when there is less going on")
+}
+
+// neededFiles returns the keys of the files that a database lists. One of an older version may know of none.
+func neededFiles(ctx context.Context, db string) ([]string, error) {
+	known, err := store.Column(ctx, db, `SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'file'`)
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	return store.Column(ctx, db, file.BlobsQuery)
 }
 
 func (h *held) has(key string) bool {

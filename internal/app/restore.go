@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"parley/internal/blob"
 	"parley/internal/durable"
 	"parley/internal/store"
 )
@@ -40,6 +41,9 @@ func Restore(ctx context.Context, dataDir, file string) (err error) {
 	if err != nil {
 		return fmt.Errorf("the backup's database is damaged: %w", err)
 	}
+	if err := filesAreThere(ctx, tmp); err != nil {
+		return fmt.Errorf("%s is not a whole backup: %w", file, err)
+	}
 	for _, name := range append(slices.Clone(kept), databaseFile) { // the database last: without it the folder counts as empty
 		err := os.Rename(filepath.Join(tmp, name), filepath.Join(dataDir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -47,6 +51,26 @@ func Restore(ctx context.Context, dataDir, file string) (err error) {
 		}
 	}
 	return durable.SyncDir(dataDir)
+}
+
+// filesAreThere returns an error if the database in a data folder lists shared files whose bytes are not there.
+func filesAreThere(ctx context.Context, dataDir string) error {
+	needed, err := neededFiles(ctx, filepath.Join(dataDir, databaseFile))
+	if err != nil {
+		return err
+	}
+	missing := 0
+	for _, key := range needed {
+		if _, err := os.Stat(filepath.Join(dataDir, filesDir, blob.Place(key))); errors.Is(err, fs.ErrNotExist) {
+			missing++
+		} else if err != nil {
+			return err
+		}
+	}
+	if missing > 0 {
+		return fmt.Errorf("the bytes of %d of %d shared files are missing", missing, len(needed))
+	}
+	return nil
 }
 
 // makeRoom returns an error if there is something in the data folder that a backup would replace. Folders without a file
