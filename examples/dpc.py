@@ -32,6 +32,7 @@ def upload(who, path):
     path = pathlib.Path(path).resolve()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     with socket.create_connection((host, file_port)) as sock, sock.makefile("rb") as stream:
+        broken = False
         try:
             for file in files:
                 name = file.relative_to(path).as_posix() if path.is_dir() else path.name
@@ -39,8 +40,11 @@ def upload(who, path):
                 send(sock, op=0, args=who, file_name=name, file_size=str(file.stat().st_size), **kind)
                 with file.open("rb") as content: sock.sendfile(content)
             sock.shutdown(socket.SHUT_WR)
-        except OSError: pass  # perhaps it was refused before all was sent
-        print("refused" if receive(stream) else "done")  # the end of the stream, and nothing before it, is the sign of success
+        except OSError: broken = True  # perhaps it was refused before all was sent
+        try: refused = receive(stream)
+        except OSError: broken, refused = True, None
+        # Only if all was sent is the end of the stream, and nothing before it, the sign of success.
+        print("refused" if refused else "broken off" if broken else "done")
 
 def inside(name):
     """Return a path below the current folder, whatever the server says."""

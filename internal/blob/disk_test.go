@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"parley/internal/core"
+	"parley/internal/obs"
 	"parley/test/clean"
 )
 
@@ -26,7 +28,7 @@ func TestMain(m *testing.M) { clean.Main(m) }
 
 func openDisk(t testing.TB, dir string) *Disk {
 	t.Helper()
-	d, err := OpenDisk(dir)
+	d, err := OpenDisk(dir, obs.NewGoroutines(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,11 +57,14 @@ func files(t testing.TB, d *Disk) (paths []string) {
 
 func keys(t testing.TB, d *Disk) (list []string) {
 	t.Helper()
-	err := d.Keys(func(key string, at time.Time) error {
-		if age := time.Since(at); age < -time.Minute || age > time.Minute {
-			t.Errorf("%s is %s old", key, age)
+	err := d.Keys(func(e Entry) error {
+		if age := time.Since(e.At); age < -time.Minute || age > time.Minute {
+			t.Errorf("%s is %s old", e.Key, age)
 		}
-		list = append(list, key)
+		if _, err := os.Stat(d.path(e.Key)); e.Whole != (err == nil) {
+			t.Errorf("%s: %v, %v", e.Key, e.Whole, err)
+		}
+		list = append(list, e.Key)
 		return nil
 	})
 	if err != nil {
@@ -170,6 +175,41 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 	if n := len(d.slabs.lent); n > 0 {
 		t.Errorf("%d slabs were not given back", n)
+	}
+}
+
+// TestAStreamFromAnyPlaceIsWhole begins with some bytes, so that what follows does not lie as straight writes need it.
+func TestAStreamFromAnyPlaceIsWhole(t *testing.T) {
+	d := openDisk(t, t.TempDir())
+	p := content(5000 + 3*slabSize + 77)
+	for n := 1; n <= 5000; n += 1 + n%block/20 {
+		w := create(t, d)
+		if _, err := w.Write(p[:n]); err != nil {
+			t.Fatal(err)
+		}
+		long := 300_001
+		if n%7 == 0 {
+			long = 3*slabSize + 77
+		}
+		if err := read(w, readable{bytes.NewReader(p[n : n+long])}, long); err != nil {
+			t.Fatal(err)
+		}
+		keeps(t, d, w, p[:n+long])
+	}
+}
+
+// keeps finishes a blob and compares what is kept with p.
+func keeps(t *testing.T, d *Disk, w *Writer, p []byte) {
+	t.Helper()
+	size, sum, err := w.Finish()
+	if err != nil || size != int64(len(p)) || sum != sha256.Sum256(p) {
+		t.Errorf("%d bytes, not %d, %x: %v", size, len(p), sum, err)
+	}
+	if got, err := os.ReadFile(d.path(w.Key())); err != nil || !bytes.Equal(got, p) {
+		t.Errorf("%d bytes are kept that are not the %d written: %v", len(got), len(p), err)
+	}
+	if err := d.Delete(w.Key()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -324,7 +364,7 @@ func TestKeysAreThoseOfFinishedBlobsAndOfLeftovers(t *testing.T) {
 		t.Error(err)
 	}
 	stop := errors.New("enough")
-	if err := d.Keys(func(string, time.Time) error { return stop }); !errors.Is(err, stop) {
+	if err := d.Keys(func(Entry) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("an error of yield: %v", err)
 	}
 }

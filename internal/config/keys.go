@@ -197,7 +197,7 @@ var keys = []key{
 	},
 	{
 		name: "limits.quota_mb", value: 51200, rule: count(mostMB),
-		doc: "How much the files of one user may take in all, in MiB; 0 for no limit.",
+		doc: "How much the files of one user may take in all, in MiB; 0 for no limit. The smallest file counts for 4 KiB.",
 	},
 	{
 		name: "files.keep_days", value: 0, rule: count(mostDays),

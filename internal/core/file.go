@@ -22,6 +22,7 @@ type File struct {
 	Owner  Author
 	Kind   FileKind
 	Name   string
+	Wanted string // the name that its owner gave it, if somebody else had that; "" if it is Name
 	// Sent is, of a file inside a folder, its path below the topmost folder as its sender wrote it, separators included.
 	Sent   string
 	Size   int64    // in bytes; of a folder 0

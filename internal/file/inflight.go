@@ -9,7 +9,7 @@ import (
 // inflight is what is being uploaded, and the space that is promised to it.
 type inflight struct {
 	mu       sync.Mutex            // guards the rest
-	blobs    map[string]struct{}   // that have no row yet, or none any more and are being deleted
+	blobs    map[string]struct{}   // that have no row yet
 	claims   map[*claim]struct{}   // one for each upload
 	promised map[core.UserID]int64 // the claims of each user
 }
@@ -79,21 +79,17 @@ func (i *inflight) release(c *claim) {
 	}
 }
 
-// hold keeps blobs from being swept until they are let go.
-func (i *inflight) hold(keys ...string) {
+// hold keeps a blob from being swept until it is let go.
+func (i *inflight) hold(key string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, key := range keys {
-		i.blobs[key] = struct{}{}
-	}
+	i.blobs[key] = struct{}{}
 }
 
-func (i *inflight) letGo(keys ...string) {
+func (i *inflight) letGo(key string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, key := range keys {
-		delete(i.blobs, key)
-	}
+	delete(i.blobs, key)
 }
 
 func (i *inflight) holds(key string) bool {

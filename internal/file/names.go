@@ -26,7 +26,8 @@ func cleanPart(name string) (string, error) {
 	}
 	name = norm.NFC.String(name)
 	switch {
-	case name == "", len(name) > maxPart, name == ".", name == "..", hasDrive(name), strings.ContainsFunc(name, notInPart):
+	case name == "", len(name) > maxPart, name == ".", name == "..", hasDrive(name), strings.ContainsFunc(name, notInPart),
+		!visibleAtItsEnds(name):
 		return "", core.ErrInvalidFileName
 	}
 	return name, nil
@@ -35,6 +36,18 @@ func cleanPart(name string) (string, error) {
 // notInPart reports characters that would divide a name, hide something in it or turn it round.
 func notInPart(r rune) bool {
 	return r == '/' || r == '\\' || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// visibleAtItsEnds reports whether a name begins and ends with something that people see: two that differ in nothing else
+// look the same in a list.
+func visibleAtItsEnds(name string) bool {
+	first, _ := utf8.DecodeRuneInString(name)
+	last, _ := utf8.DecodeLastRuneInString(name)
+	return visible(first) && visible(last)
+}
+
+func visible(r rune) bool {
+	return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
 // hasDrive reports whether a name begins as a path on a drive does.

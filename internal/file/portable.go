@@ -42,8 +42,8 @@ func (s *Service) Records(ctx context.Context, actor core.Actor, only core.UserI
 // the next one. If the name is taken, by whomever, the next candidate is used. Size and sum of the bytes are compared
 // with the record's, unless they are -1 and zero; the type is found out if it is "". Quotas and limits do not apply.
 //
-// In a unit of work the bytes are on disk before it is committed. If it is not, they are left over until Sweep finds
-// them after the next start.
+// In a unit of work the bytes are on disk before it is committed. If it is not, they are deleted, and should the process
+// end before that, Sweep finds them.
 func (s *Service) AdoptFile(ctx context.Context, actor core.Actor, f core.File, r io.Reader) (core.File, error) {
 	out, err := s.adoptFile(ctx, actor, stored{File: f}, r)
 	if err != nil {
@@ -65,8 +65,7 @@ func (s *Service) adoptFile(ctx context.Context, actor core.Actor, f stored, r i
 		}
 		defer func() {
 			if err != nil {
-				s.remove(f.blob)
-				s.inflight.letGo(f.blob)
+				s.discard(f.blob)
 			}
 		}()
 	}
@@ -76,6 +75,7 @@ func (s *Service) adoptFile(ctx context.Context, actor core.Actor, f stored, r i
 		}
 		if f.Kind == core.PlainFile {
 			store.AfterCommit(ctx, func() { s.inflight.letGo(f.blob) })
+			store.AfterRollback(ctx, func() { s.cfg.Goroutines.Go("delete blobs", func() { s.discard(f.blob) }) })
 		}
 		out, err = s.byID(ctx, f.ID)
 		return err
@@ -94,6 +94,11 @@ func checkRecord(f *stored) error {
 		return core.ErrInvalid
 	}
 	f.Name = name
+	if f.Wanted != "" {
+		if f.Wanted, err = cleanPart(f.Wanted); err != nil {
+			return err
+		}
+	}
 	if f.At.IsZero() {
 		f.At = time.Now()
 	}
@@ -102,7 +107,7 @@ func checkRecord(f *stored) error {
 
 // adoptBytes puts a file's bytes on the disk. They are held until they are let go.
 func (s *Service) adoptBytes(ctx context.Context, f *stored, r io.Reader) (err error) {
-	if free, known := s.free(); known && uint64(max(f.Size, 0))+reserve > free {
+	if !s.diskHas(f.Size) {
 		return core.ErrDiskFull
 	}
 	w, err := s.blobs.Create(ctx)
@@ -114,8 +119,7 @@ func (s *Service) adoptBytes(ctx context.Context, f *stored, r io.Reader) (err e
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.Discard())
-			s.remove(f.blob)
-			s.inflight.letGo(f.blob)
+			s.discard(f.blob)
 		}
 	}()
 	var head [maxHead]byte
@@ -168,10 +172,14 @@ func (s *Service) place(ctx context.Context, f *stored) error {
 			return err
 		}
 	}
-	f.Name, _, err = s.firstName(ctx, *f, f.Name, f.Kind, func(_ holder, taken bool) bool { return !taken })
+	name, _, err := s.firstName(ctx, *f, f.Name, f.Kind, func(string, holder) bool { return false })
 	if err != nil {
 		return err
 	}
+	if f.Wanted == "" {
+		f.Wanted = unlessSame(f.Name, name)
+	}
+	f.Name = name
 	want := f.ID
 	if want > 0 {
 		_, err := s.byID(ctx, want)

@@ -136,7 +136,7 @@ func TestAdoptFileRefuses(t *testing.T) {
 	}
 }
 
-// TestAdoptInAUnitThatFails leaves bytes behind, which nobody sees, and which the next process sweeps.
+// TestAdoptInAUnitThatFails leaves bytes behind, which nobody sees, and which the next process sweeps after a day.
 func TestAdoptInAUnitThatFails(t *testing.T) {
 	tw := newTown(t, Config{})
 	boom := errors.New("boom")
@@ -151,6 +151,7 @@ func TestAdoptInAUnitThatFails(t *testing.T) {
 		t.Error("the row stayed")
 	}
 	tw.restart()
+	tw.age()
 	tw.must(tw.Sweep(t.Context()))
 	tw.holds(0)
 }

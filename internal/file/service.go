@@ -51,6 +51,7 @@ type Service struct {
 	db       *store.DB
 	blobs    *blob.Disk
 	free     func() (bytes uint64, known bool) // of the disk
+	most     bounds
 	inflight inflight
 	pictures darkroom
 	files    atomic.Int64 // at the last Sweep
@@ -59,7 +60,7 @@ type Service struct {
 
 // New returns the service. All of Config's pointers must be set.
 func New(cfg Config) *Service {
-	s := &Service{cfg: cfg, db: cfg.DB, blobs: cfg.Blobs, free: cfg.Blobs.Free}
+	s := &Service{cfg: cfg, db: cfg.DB, blobs: cfg.Blobs, free: cfg.Blobs.Free, most: bounds{owned: 25_000, inRoom: 100_000}}
 	s.inflight.init()
 	s.pictures.init()
 	cfg.Metrics.Gauge("file", "files", "Shared files at the last sweep.", func() float64 { return float64(s.files.Load()) })
@@ -224,12 +225,14 @@ func (s *Service) removeAfterCommit(ctx context.Context, blobs []string) {
 		return
 	}
 	store.AfterCommit(ctx, func() {
-		s.inflight.hold(blobs...)
-		s.cfg.Goroutines.Go("delete blobs", func() {
-			defer s.inflight.letGo(blobs...)
-			s.remove(blobs...)
-		})
+		s.cfg.Goroutines.Go("delete blobs", func() { s.remove(blobs...) })
 	})
+}
+
+// discard removes a blob that got no row.
+func (s *Service) discard(key string) {
+	s.remove(key)
+	s.inflight.letGo(key)
 }
 
 func (s *Service) remove(blobs ...string) {

@@ -183,10 +183,12 @@ func TestUploadsAndDeletionsAreOnRecord(t *testing.T) {
 }
 
 func TestUsageIsForTheUserAndForAdministrators(t *testing.T) {
-	tw := newTown(t, Config{Quota: 100})
+	tw := newTown(t, Config{Quota: 10_000})
 	tw.share(ann, single("a", "12345"), "12345")
+	long := strings.Repeat("x", 5000)
+	tw.share(ann, single("b", long), long)
 	for _, a := range []core.Actor{ann, eve, operator} {
-		if used, quota, err := tw.Usage(t.Context(), a, ann.User()); used != 5 || quota != 100 || err != nil {
+		if used, quota, err := tw.Usage(t.Context(), a, ann.User()); used != minWeight+5000 || quota != 10_000 || err != nil {
 			t.Errorf("%s: %d of %d: %v", a.Name(), used, quota, err)
 		}
 	}

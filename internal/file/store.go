@@ -29,7 +29,7 @@ func (f *stored) blobs() (keys []string) {
 }
 
 const (
-	columns = `f.id, f.conversation_id, f.parent_id, f.owner_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), f.kind, f.name, f.sent,
+	columns = `f.id, f.conversation_id, f.parent_id, f.owner_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), f.kind, f.name, f.wanted, f.sent,
 	f.size, f.sha256, f.type, f.created_at, COALESCE(f.blob, ''), COALESCE(f.thumbnail, '')`
 	fromFile = ` FROM file f LEFT JOIN "user" u ON u.uid = f.owner_id `
 )
@@ -48,7 +48,7 @@ func (r *row) dest() []any {
 	f := &r.File
 	return []any{
 		(*int64)(&f.ID), (*int64)(&f.Area), (*int64)(&f.Parent), (*int64)(&f.Owner.ID), &f.Owner.Name, &f.Owner.Avatar, &f.Kind,
-		&f.Name, &f.Sent, &f.Size, &r.sum, &f.Type, &r.at, &r.blob, &r.thumbnail,
+		&f.Name, &f.Wanted, &f.Sent, &f.Size, &r.sum, &f.Type, &r.at, &r.blob, &r.thumbnail,
 	}
 }
 
@@ -109,18 +109,18 @@ func (s *Service) insert(ctx context.Context, f stored) (id core.FileID, err err
 	if f.Kind == core.PlainFile {
 		sum, key = f.SHA256[:], f.blob
 	}
-	err = s.db.QueryRow(ctx, `INSERT INTO file (conversation_id, parent_id, owner_id, kind, name, sent, size, sha256, type, blob, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+	err = s.db.QueryRow(ctx, `INSERT INTO file (conversation_id, parent_id, owner_id, kind, name, wanted, sent, size, sha256, type, blob, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
 		[]any{
-			int64(f.Area), int64(f.Parent), int64(f.Owner.ID), int64(f.Kind), f.Name, f.Sent, f.Size, sum, f.Type, key, f.At.UnixMilli(),
+			int64(f.Area), int64(f.Parent), int64(f.Owner.ID), int64(f.Kind), f.Name, f.Wanted, f.Sent, f.Size, sum, f.Type, key, f.At.UnixMilli(),
 		}, (*int64)(&id))
 	return id, err
 }
 
 // replace gives an existing file other content.
 func (s *Service) replace(ctx context.Context, f stored) error {
-	_, err := s.db.Exec(ctx, `UPDATE file SET sent = ?, size = ?, sha256 = ?, type = ?, blob = ?, thumbnail = NULL, created_at = ?
-		WHERE id = ?`, f.Sent, f.Size, f.SHA256[:], f.Type, f.blob, f.At.UnixMilli(), int64(f.ID))
+	_, err := s.db.Exec(ctx, `UPDATE file SET wanted = ?, sent = ?, size = ?, sha256 = ?, type = ?, blob = ?, thumbnail = NULL, created_at = ?
+		WHERE id = ?`, f.Wanted, f.Sent, f.Size, f.SHA256[:], f.Type, f.blob, f.At.UnixMilli(), int64(f.ID))
 	return err
 }
 
@@ -189,8 +189,9 @@ func (s *Service) entriesIn(ctx context.Context, area core.ConversationID) (n in
 
 // holder is who has a name, and for what.
 type holder struct {
-	owner core.UserID
-	kind  core.FileKind
+	owner  core.UserID
+	kind   core.FileKind
+	wanted string
 }
 
 // holders returns those of the names beside each other that something has.
@@ -199,8 +200,8 @@ func (s *Service) holders(ctx context.Context, area core.ConversationID, parent 
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.db.Query(ctx, `SELECT f.name, f.owner_id, f.kind FROM json_each(?) n
-		JOIN file f ON f.conversation_id = ? AND f.parent_id = ? AND f.name = n.value`, string(list), int64(area), int64(parent))
+	rows, err := s.db.Query(ctx, `SELECT f.name, f.owner_id, f.kind, f.wanted FROM json_each(?) n
+		CROSS JOIN file f ON f.conversation_id = ? AND f.parent_id = ? AND f.name = n.value`, string(list), int64(area), int64(parent))
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +210,7 @@ func (s *Service) holders(ctx context.Context, area core.ConversationID, parent 
 	for rows.Next() {
 		var name string
 		var h holder
-		if err := rows.Scan(&name, (*int64)(&h.owner), &h.kind); err != nil {
+		if err := rows.Scan(&name, (*int64)(&h.owner), &h.kind, &h.wanted); err != nil {
 			return nil, err
 		}
 		held[name] = h

@@ -4,17 +4,22 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"parley/internal/blob"
 )
 
 const (
-	// grace is how long a blob without a file is left alone.
-	grace = time.Hour
+	// grace is how long after its writing a blob without a file is left alone.
+	grace = 24 * time.Hour
+	// doubtful is from how many blobs on a sweep does not believe that most of them belong to no file.
+	doubtful = 20
 	// sweepBatch is how many files are deleted in one unit of work, so that nobody waits long for the database.
 	sweepBatch = 200
 )
 
-// Sweep deletes files that are too old to be kept, and blobs that no file has. The first time, blobs without a file are
-// what an earlier process left, and go at once; later those of the last hour are left alone.
+// Sweep deletes files that are too old to be kept, and blobs that no file has: at once what an earlier process left
+// unfinished, and after a day what is whole, since a database that is put back may know it. If that would be most of
+// them, it deletes none.
 func (s *Service) Sweep(ctx context.Context) error {
 	expired, err := s.expire(ctx)
 	if err != nil {
@@ -46,18 +51,15 @@ func (s *Service) expire(ctx context.Context) (expired int, err error) {
 		if err := ctx.Err(); err != nil {
 			return expired, err
 		}
-		n := 0
+		n, blobs := 0, []string(nil)
 		err := s.db.Update(ctx, func(ctx context.Context) (err error) {
-			var blobs []string
-			if n, blobs, err = s.deleteFilesBefore(ctx, before, sweepBatch); err != nil {
-				return err
-			}
-			s.removeAfterCommit(ctx, blobs)
-			return nil
+			n, blobs, err = s.deleteFilesBefore(ctx, before, sweepBatch)
+			return err
 		})
 		if err != nil {
 			return expired, err
 		}
+		s.remove(blobs...) // before anybody looks for orphans
 		expired += n
 		more = n == sweepBatch
 	}
@@ -79,29 +81,44 @@ func (s *Service) expireFolders(ctx context.Context, before time.Time) error {
 }
 
 // sweepBlobs deletes blobs that no file has, and returns how many.
-func (s *Service) sweepBlobs(ctx context.Context) (orphans int, err error) {
-	age := grace
-	if !s.swept.Load() {
-		age = 0
-	}
+func (s *Service) sweepBlobs(ctx context.Context) (deleted int, err error) {
+	known, orphans, old := 0, 0, []string(nil)
 	now := time.Now()
-	err = s.blobs.Keys(func(key string, at time.Time) error {
-		if age > 0 && now.Sub(at) < age {
-			return nil
-		}
+	err = s.blobs.Keys(func(b blob.Entry) error {
 		// First whether it is in flight, then whether a file has it: an upload that is committed in between is seen.
-		if s.inflight.holds(key) {
+		if s.inflight.holds(b.Key) {
 			return nil
 		}
-		needed, err := s.hasBlob(ctx, key)
-		if err != nil || needed {
-			return err
+		if !b.Whole {
+			deleted++
+			return s.blobs.Delete(b.Key)
 		}
-		orphans++
-		return s.blobs.Delete(key)
+		needed, err := s.hasBlob(ctx, b.Key)
+		switch {
+		case err != nil:
+			return err
+		case needed:
+			known++
+		default:
+			if orphans++; now.Sub(b.At) >= grace {
+				old = append(old, b.Key)
+			}
+		}
+		return nil
 	})
-	if err == nil {
-		s.swept.Store(true)
+	if err != nil {
+		return deleted, err
 	}
-	return orphans, err
+	if total := known + orphans; total >= doubtful && orphans > total/2 {
+		s.cfg.Log.Error("most of what is kept belongs to no file, as if the database were another or an older one: nothing of it is deleted",
+			"orphans", orphans, "known", known)
+		return deleted, nil
+	}
+	for _, key := range old {
+		if err := s.blobs.Delete(key); err != nil {
+			return deleted, err
+		}
+		deleted++
+	}
+	return deleted, nil
 }

@@ -1,18 +1,22 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"parley/internal/core"
 )
 
-// TestWhatACrashLeavesIsSweptAtOnce leaves an upload in the middle, one that is on disk but not listed, and one that was
-// to be deleted.
-func TestWhatACrashLeavesIsSweptAtOnce(t *testing.T) {
+// TestWhatACrashLeavesIsSwept leaves an upload in the middle, one that is on disk but not listed, and one that was to be
+// deleted. What is whole stays for a day.
+func TestWhatACrashLeavesIsSwept(t *testing.T) {
 	tw := newTown(t, Config{})
 	png := picture(t, "png", 3, 2)
 	kept := tw.share(ann, single("kept.png", png), png)
@@ -34,7 +38,7 @@ func TestWhatACrashLeavesIsSweptAtOnce(t *testing.T) {
 
 	tw.restart()
 	tw.listed(0, "kept.png")
-	tw.used(ann, kept.Size)
+	tw.used(ann, minWeight)
 	now, err := tw.Begin(t.Context(), ann, home, single("now", "1"))
 	tw.must(err)
 	_, err = now.Write([]byte("1"))
@@ -46,8 +50,14 @@ func TestWhatACrashLeavesIsSweptAtOnce(t *testing.T) {
 	_, _, err = then.blob.Finish() // it is about to be committed
 	tw.must(err)
 	tw.must(tw.Sweep(t.Context()))
-	if got := tw.blobFiles(); len(got) != 4 { // the picture, its thumbnail and the two in flight
+	// The picture, its thumbnail, the two in flight, and what is young but whole.
+	if got := tw.blobFiles(); len(got) != 6 {
 		t.Errorf("after the sweep: %q", got)
+	}
+	tw.age()
+	tw.must(tw.Sweep(t.Context()))
+	if got := tw.blobFiles(); len(got) != 4 {
+		t.Errorf("after a day: %q", got)
 	}
 	_, err = now.Commit(t.Context())
 	tw.must(err)
@@ -59,17 +69,72 @@ func TestWhatACrashLeavesIsSweptAtOnce(t *testing.T) {
 	tw.must(half.blob.Discard()) // as the end of its process would
 }
 
-func TestLaterSweepsLeaveYoungOrphansAlone(t *testing.T) {
+// age makes all blobs old enough to be swept.
+func (tw *town) age() {
+	tw.Helper()
+	old := time.Now().Add(-grace - time.Minute)
+	for _, path := range tw.blobFiles() {
+		tw.must(os.Chtimes(path, old, old))
+	}
+}
+
+// TestAnOlderDatabaseCostAllFiles starts with a database that knows less than half of what is there, and then puts back
+// the one that knows it all.
+func TestAnOlderDatabaseCostAllFiles(t *testing.T) {
+	tw := newTown(t, Config{})
+	for i := range doubtful {
+		tw.share(ann, single(fmt.Sprint(i), "content"), "content")
+	}
+	tw.age()
+	tw.exec(`CREATE TABLE away AS SELECT * FROM file`)
+	for _, known := range []int{0, doubtful/2 - 1} {
+		tw.exec(`DELETE FROM file`)
+		tw.exec(`INSERT INTO file SELECT * FROM away LIMIT ?`, known)
+		tw.restart()
+		var log bytes.Buffer
+		tw.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		for range 2 {
+			tw.must(tw.Sweep(t.Context()))
+		}
+		if got := log.String(); strings.Count(got, "level=ERROR") != 2 || !strings.Contains(got, fmt.Sprintf("orphans=%d known=%d", doubtful-known, known)) {
+			t.Errorf("the log says %q", got)
+		}
+		tw.holds(doubtful)
+	}
+	tw.exec(`INSERT INTO file SELECT * FROM away WHERE id NOT IN (SELECT id FROM file)`)
+	tw.exec(`DELETE FROM file WHERE id <= ?`, doubtful/2) // half of them may well be orphans
+	tw.must(tw.Sweep(t.Context()))
+	tw.holds(doubtful / 2)
+}
+
+// TestFilesThatExpireLookedLikeOrphans has nearly all files expire at once.
+func TestFilesThatExpireLookedLikeOrphans(t *testing.T) {
+	tw := newTown(t, Config{Keep: 24 * time.Hour})
+	for i := range 2 * doubtful {
+		tw.share(ann, single(fmt.Sprint(i), "content"), "content")
+	}
+	tw.exec(`UPDATE file SET created_at = 1 WHERE id > 1`)
+	tw.age()
+	var log bytes.Buffer
+	tw.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	tw.must(tw.Sweep(t.Context()))
+	tw.holds(1)
+	if got := log.String(); strings.Contains(got, "level=ERROR") {
+		t.Errorf("the log says %q", got)
+	}
+}
+
+func TestSweepsLeaveYoungOrphansAlone(t *testing.T) {
 	tw := newTown(t, Config{})
 	tw.must(tw.Sweep(t.Context()))
 	tw.share(ann, single("gone", "gone"), "gone")
 	tw.exec(`DELETE FROM file`)
 	tw.must(tw.Sweep(t.Context()))
 	tw.holds(1)
-	old := time.Now().Add(-grace - time.Minute)
-	for _, path := range tw.blobFiles() {
-		tw.must(os.Chtimes(path, old, old))
-	}
+	tw.restart()
+	tw.must(tw.Sweep(t.Context()))
+	tw.holds(1)
+	tw.age()
 	w, err := tw.Begin(t.Context(), ann, home, single("slow", "12"))
 	tw.must(err)
 	_, err = w.Write([]byte("12"))
@@ -77,9 +142,7 @@ func TestLaterSweepsLeaveYoungOrphansAlone(t *testing.T) {
 	_, _, err = w.blob.Finish()
 	tw.must(err)
 	slow := tw.blobFiles()
-	for _, path := range slow {
-		tw.must(os.Chtimes(path, old, old))
-	}
+	tw.age()
 	tw.must(tw.Sweep(t.Context()))
 	if got := tw.blobFiles(); len(got) != 1 || len(slow) != 2 {
 		t.Errorf("%q of %q are left", got, slow)
@@ -109,7 +172,7 @@ func TestOldFilesAreNotKept(t *testing.T) {
 	folder, err := tw.Find(t.Context(), ann, core.Lobby, "old")
 	tw.must(err)
 	tw.listed(folder.ID, "y/")
-	tw.used(ann, 4)
+	tw.used(ann, 5*minWeight) // old/y/new and new/z
 	tw.holds(3)
 	if files, bytes := tw.files.Load(), tw.bytes.Load(); files != 3 || bytes != 5 {
 		t.Errorf("the metrics say %d files of %d bytes", files, bytes)

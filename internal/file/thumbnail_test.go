@@ -253,6 +253,73 @@ func TestABombIsNotDecoded(t *testing.T) {
 	}
 }
 
+// progressive is a grey progressive JPEG with segments before its frame.
+func progressive(w, h int, before string) string {
+	segment := func(marker byte, body string) string {
+		return "\xff" + string([]byte{marker}) + string(binary.BigEndian.AppendUint16(nil, uint16(len(body)+2))) + body
+	}
+	size := string(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, uint16(h)), uint16(w)))
+	blocks := (w + 7) / 8 * ((h + 7) / 8)
+	return "\xff\xd8" + before +
+		segment(0xdb, "\x00"+strings.Repeat("\x01", 64)) +
+		segment(0xc2, "\x08"+size+"\x01\x01\x11\x00") +
+		segment(0xc4, "\x00\x01"+strings.Repeat("\x00", 15)+"\x00") + // one code of one bit: no difference
+		segment(0xda, "\x01\x01\x00\x00\x00\x00") + strings.Repeat("\x00", blocks/8+1) + "\xff\xd9"
+}
+
+// TestALargeProgressiveJPEGTookTooMuchMemory has ones that a decoder would take 700 MB for.
+func TestALargeProgressiveJPEGTookTooMuchMemory(t *testing.T) {
+	tw := newTown(t, Config{})
+	small := progressive(640, 640, "")
+	f := tw.share(ann, single("small.jpg", small), small)
+	if b, err := tw.thumbnail(ann, f.ID); err != nil || len(b) == 0 {
+		t.Errorf("a small one: %v", err)
+	}
+	for name, before := range map[string]string{
+		"plain":        "",
+		"a comment":    "\xff\xfe\x00\x03c",
+		"fill bytes":   "\xff\xff\xff\xfe\x00\x03c",
+		"extra bytes":  "xx",
+		"an escape":    "\xff\x00",
+		"restart":      "\xff\xd0",
+		"hidden frame": "\xff\xfe\x00\x0d\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01",
+		// Who takes the second byte for a marker sees a frame in the comment that follows.
+		"a frame behind fill bytes": "\xff\xff\xfe\xff\xff" + strings.Repeat("c", 65276) + "\xff\xc0\x00\x0b" + strings.Repeat("c", 253),
+		"a frame behind a restart":  "\xff\xd0\xff\xfe\xff\xff" + strings.Repeat("c", 65530) + "\xff\xc0\x00",
+		"many parts":                strings.Repeat("\xff\xfe\x00\x02", maxJPEGSegments),
+	} {
+		if _, err := jpeg.Decode(strings.NewReader(progressive(8, 8, before))); err != nil {
+			t.Errorf("%s: no decoder would read it: %v", name, err)
+		}
+		if _, err := shrink(strings.NewReader(progressive(4001, 4000, before)), formats["image/jpeg"]); !errors.Is(err, errTooManyPixels) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The limit of others stays.
+	sequential := strings.Replace(progressive(4001, 4000, ""), "\xff\xc2", "\xff\xc0", 1)
+	if _, err := shrink(strings.NewReader(sequential), formats["image/jpeg"]); err == nil || errors.Is(err, errTooManyPixels) {
+		t.Errorf("a sequential one: %v", err)
+	}
+}
+
+func TestALostThumbnailFailedForEver(t *testing.T) {
+	tw := newTown(t, Config{})
+	content := picture(t, "png", 400, 400)
+	f := tw.share(ann, single("a.png", content), content)
+	want, err := tw.thumbnail(ann, f.ID)
+	tw.must(err)
+	lost, err := tw.byID(t.Context(), f.ID)
+	tw.must(err)
+	tw.must(tw.blobs.Delete(lost.thumbnail))
+	if got, err := tw.thumbnail(bob, f.ID); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes: %v", len(got), err)
+	}
+	if now, err := tw.byID(t.Context(), f.ID); err != nil || now.thumbnail == lost.thumbnail || now.thumbnail == "" {
+		t.Errorf("%q after %q: %v", now.thumbnail, lost.thumbnail, err)
+	}
+	tw.holds(2)
+}
+
 func TestManyFirstDemandsMakeOneThumbnail(t *testing.T) {
 	tw := newTown(t, Config{})
 	content := picture(t, "png", 1000, 1000)
@@ -304,14 +371,18 @@ func TestAReplacedPictureHasItsOwnThumbnail(t *testing.T) {
 	}
 }
 
-func FuzzOrientation(f *testing.F) {
+func FuzzJPEGHead(f *testing.F) {
 	for o := range uint16(10) {
 		f.Add([]byte(turned(f, binary.LittleEndian, o))[:80])
 		f.Add([]byte(turned(f, binary.BigEndian, o))[:80])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if o := orientationOf(bufio.NewReader(bytes.NewReader(b))); o < 1 || o > 8 {
-			t.Errorf("orientation %d", o)
+		h := readJPEGHead(bufio.NewReader(bytes.NewReader(b)))
+		if h.turn < 1 || h.turn > 8 {
+			t.Errorf("orientation %d", h.turn)
+		}
+		if h.sequential && !bytes.Contains(b, []byte{0xff, markerBaseline}) && !bytes.Contains(b, []byte{0xff, markerExtended}) {
+			t.Error("a sequential picture without a frame")
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/gabriel-vasile/mimetype"
 
@@ -18,12 +17,13 @@ const (
 	maxSize = 1 << 50
 	// reserve is what uploads leave free on the disk, for the database above all.
 	reserve = 256 << 20
-	// step is how much an upload of unknown size claims at a time.
+	// step is how much of the quota an upload of unknown size claims at a time.
 	step = 16 << 20
+	// ahead is how much of the disk an upload claims beyond what it has written. More would let a slow one keep others
+	// away for days.
+	ahead = 64 << 20
 	// maxHead is from how much of its beginning a file's type is told.
 	maxHead = 4 << 10
-	// maxCandidates is how many names are tried for one file.
-	maxCandidates = 1000
 )
 
 var errOver = fmt.Errorf("the upload is over: %w", core.ErrInvalid)
@@ -69,6 +69,7 @@ type Writer struct {
 	area    core.ConversationID
 	path    path
 	size    int64 // as announced, -1 if it is not known
+	folders int64 // what the folders that have to be made count for in the quota
 	claim   claim
 	blob    *blob.Writer
 	written int64
@@ -108,7 +109,7 @@ func (s *Service) begin(ctx context.Context, actor core.Actor, u Upload) (*Write
 	w := &Writer{
 		s: s, ctx: context.WithoutCancel(ctx), actor: actor, area: u.Area, path: to, size: u.Size, claim: claim{user: actor.User()},
 	}
-	if err := s.promise(ctx, &w.claim, max(u.Size, 0)); err != nil {
+	if err := w.reserve(ctx); err != nil {
 		s.inflight.release(&w.claim)
 		return nil, err
 	}
@@ -120,29 +121,61 @@ func (s *Service) begin(ctx context.Context, actor core.Actor, u Upload) (*Write
 	return w, nil
 }
 
-// promise adds n bytes to an upload's claim if the user's quota and the disk allow it.
+// reserve claims what the upload needs as far as that can be known: the room may be another one at its end.
+func (w *Writer) reserve(ctx context.Context) error {
+	old, missing, err := w.s.lookUp(ctx, w.area, w.actor.User(), w.path)
+	if err != nil {
+		return err
+	}
+	if old.ID == 0 {
+		if err := w.s.hasPlace(ctx, w.area, w.actor.User(), missing+1); err != nil {
+			return err
+		}
+	} else {
+		w.claim.frees = weightOf(old.Size)
+	}
+	w.folders = missing * minWeight
+	if err := w.s.promise(ctx, &w.claim, w.folders+weightOf(w.size)); err != nil {
+		return err
+	}
+	if !w.s.diskHas(w.size) {
+		return core.ErrDiskFull
+	}
+	return w.s.claimDisk(&w.claim, min(max(w.size, 0), ahead))
+}
+
+// promise adds n bytes to what an upload may count for if the user's quota allows it.
 func (s *Service) promise(ctx context.Context, c *claim, n int64) error {
 	// The claim comes first: of two uploads at once, the second sees the first one's.
-	ofUser, ofDisk := s.inflight.add(c, n)
-	err := s.fits(ctx, c.user, ofUser, ofDisk)
+	change, promised := s.inflight.add(c, n)
+	if change <= 0 || s.cfg.Quota == 0 {
+		return nil
+	}
+	_, used, err := s.usageOf(ctx, c.user)
+	if err == nil && used+promised > s.cfg.Quota {
+		err = core.ErrQuotaUsedUp
+	}
 	if err != nil {
-		s.inflight.giveBack(c, n)
+		s.inflight.add(c, -n)
 	}
 	return err
 }
 
-func (s *Service) fits(ctx context.Context, user core.UserID, ofUser, ofDisk int64) error {
-	if free, known := s.free(); known && uint64(ofDisk)+reserve > free {
+// claimDisk lets an upload write total bytes if the disk can hold them beside what others may still write.
+func (s *Service) claimDisk(c *claim, total int64) error {
+	n := total - c.disk // which only the upload's goroutine changes
+	promised := s.inflight.addDisk(c, n)
+	if !s.diskHas(promised) {
+		s.inflight.addDisk(c, -n)
 		return core.ErrDiskFull
 	}
-	if s.cfg.Quota == 0 {
-		return nil
-	}
-	used, err := s.bytesOf(ctx, user)
-	if err == nil && used+ofUser > s.cfg.Quota {
-		err = core.ErrQuotaUsedUp
-	}
-	return err
+	return nil
+}
+
+// diskHas reports whether the disk can hold n bytes, as far as anybody knows.
+func (s *Service) diskHas(n int64) bool {
+	free, known := s.free()
+	return !known || uint64(max(n, 0))+reserve <= free
 }
 
 // ReadFrom appends what r has until its end.
@@ -199,6 +232,9 @@ func (w *Writer) admit(p []byte) error {
 			return err
 		}
 	}
+	if err := w.reach(total); err != nil {
+		return err
+	}
 	if missing := min(maxHead-len(w.head), len(p)); missing > 0 {
 		w.head = append(w.head, p[:missing]...)
 	}
@@ -207,20 +243,35 @@ func (w *Writer) admit(p []byte) error {
 	return nil
 }
 
-// grow sees to it that an upload of unknown size has claimed total bytes.
+// grow sees to it that an upload of unknown size may count for total bytes.
 func (w *Writer) grow(total int64) error {
 	if total > maxSize || w.s.cfg.MaxFile > 0 && total > w.s.cfg.MaxFile {
 		return core.ErrFileTooLarge
 	}
-	missing := total - w.claim.bytes // which only this goroutine changes
+	missing := w.folders + weightOf(total) - w.claim.bytes // which only this goroutine changes
 	if missing <= 0 {
 		return nil
 	}
 	err := w.s.promise(w.ctx, &w.claim, max(missing, step))
-	if missing < step && (errors.Is(err, core.ErrQuotaUsedUp) || errors.Is(err, core.ErrDiskFull)) {
+	if missing < step && errors.Is(err, core.ErrQuotaUsedUp) {
 		err = w.s.promise(w.ctx, &w.claim, missing)
 	}
 	return err
+}
+
+// reach sees to it that total bytes may be written, and some more if there is room for them.
+func (w *Writer) reach(total int64) error {
+	if total <= w.claim.disk {
+		return nil
+	}
+	far := total + ahead
+	if w.size >= 0 {
+		far = min(far, w.size)
+	}
+	if w.s.claimDisk(&w.claim, far) == nil {
+		return nil
+	}
+	return w.s.claimDisk(&w.claim, total)
 }
 
 // Commit ends the upload. When it returns without an error, the file is on disk and listed; otherwise nothing is kept.
@@ -242,7 +293,11 @@ func (w *Writer) Commit(ctx context.Context) (core.File, error) {
 		Area: w.area, Owner: core.Author{ID: w.actor.User()}, Kind: core.PlainFile, Name: w.path.name, Sent: w.path.sent,
 		Size: size, SHA256: sum, Type: mimetype.Detect(w.head).String(),
 	}}
+	wanted := ctx
 	err = w.s.db.Update(ctx, func(ctx context.Context) (err error) {
+		if err := wanted.Err(); err != nil { // a unit of work's own context does not end
+			return err
+		}
 		f, err = w.store(ctx, f)
 		return err
 	})
@@ -267,65 +322,4 @@ func (w *Writer) Abort() {
 	}
 	w.s.inflight.letGo(w.blob.Key())
 	w.s.inflight.release(&w.claim)
-}
-
-// store gives the file its place in the room. All that depends on what others do is decided here, in one unit of work.
-func (w *Writer) store(ctx context.Context, f stored) (stored, error) {
-	s := w.s
-	if err := s.mayRead(ctx, w.actor, f.Area); err != nil {
-		return f, err
-	}
-	f.At = time.Now()
-	for _, name := range w.path.folders {
-		folder, err := s.ensureFolder(ctx, f, name)
-		if err != nil {
-			return f, err
-		}
-		f.Parent = folder
-	}
-	name, old, err := s.resolve(ctx, f, f.Name, core.PlainFile)
-	if err != nil {
-		return f, err
-	}
-	f.Name = name
-	if f.ID = old.ID; f.ID != 0 {
-		err = s.replace(ctx, f)
-		s.removeAfterCommit(ctx, old.blobs())
-	} else {
-		f.ID, err = s.insert(ctx, f)
-	}
-	if err != nil {
-		return f, err
-	}
-	if err := s.cfg.Audit.Record(ctx, w.actor, "file.upload", target(f.ID), describe(f.File), w.from); err != nil {
-		return f, err
-	}
-	return s.byID(ctx, f.ID)
-}
-
-// ensureFolder returns the owner's folder of that name beside f, which is made if it is not there.
-func (s *Service) ensureFolder(ctx context.Context, f stored, name string) (core.FileID, error) {
-	name, old, err := s.resolve(ctx, f, name, core.Folder)
-	if err != nil || old.ID != 0 {
-		return old.ID, err
-	}
-	return s.insert(ctx, stored{File: core.File{
-		Area: f.Area, Parent: f.Parent, Owner: f.Owner, Kind: core.Folder, Name: name, At: f.At,
-	}})
-}
-
-// resolve returns the first candidate for a name beside f that is free, or that f's owner has given to a thing of the
-// same kind: then that thing too.
-func (s *Service) resolve(ctx context.Context, f stored, name string, kind core.FileKind) (string, stored, error) {
-	for n := 1; n <= maxCandidates; n++ {
-		c := candidate(name, kind, n)
-		old, err := s.byName(ctx, f.Area, f.Parent, c)
-		if errors.Is(err, core.ErrFileNotFound) {
-			return c, stored{}, nil
-		}
-		if err != nil || old.Kind == kind && old.Owner.ID == f.Owner.ID {
-			return c, old, err
-		}
-	}
-	return "", stored{}, core.ErrNameTaken
 }

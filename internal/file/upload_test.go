@@ -131,6 +131,38 @@ func TestNamesGiveWay(t *testing.T) {
 	tw.holds(9)
 }
 
+// What made way for somebody else's name took the place of another thing of its owner that was called just that.
+func TestWhatMakesWayReplacesNothingElse(t *testing.T) {
+	tw := newTown(t, Config{})
+	for _, step := range []struct {
+		by   core.Actor
+		u    Upload
+		want string
+	}{
+		{bob, single("report.pdf", ""), "report.pdf"},
+		{ann, single("report (2).pdf", ""), "report (2).pdf"},
+		{ann, single("report.pdf", ""), "report (3).pdf"},
+		{ann, single("report.pdf", ""), "report (3).pdf"}, // the same name again
+		{ann, single("report (3).pdf", ""), "report (3).pdf"},
+		{ann, single("report.pdf", ""), "report (4).pdf"}, // the third has got a name of its own
+		{bob, below("project", "a.c", ""), "a.c"},
+		{ann, below("project (2)", "a.c", ""), "a.c"},
+		{ann, below("project", "a.c", ""), "a.c"},
+	} {
+		content := fmt.Sprintf("%s of %s", step.u.Folder+step.u.Name, step.by.Name())
+		step.u.Size = int64(len(content))
+		if f := tw.share(step.by, step.u, content); f.Name != step.want {
+			t.Errorf("%s became %q, want %q", content, f.Name, step.want)
+		}
+	}
+	got := tw.names(0)
+	slices.Sort(got)
+	want := []string{"project (2)/", "project (3)/", "project/", "report (2).pdf", "report (3).pdf", "report (4).pdf", "report.pdf"}
+	if !slices.Equal(got, want) {
+		t.Errorf("listed are %q", got)
+	}
+}
+
 func TestAnOwnFileIsReplacedInOneStep(t *testing.T) {
 	tw := newTown(t, Config{})
 	old := tw.share(ann, single("a.txt", "old"), "old")
@@ -153,7 +185,7 @@ func TestAnOwnFileIsReplacedInOneStep(t *testing.T) {
 	if got, err := io.ReadAll(reader); err != nil || string(got) != "old" {
 		t.Errorf("who was reading the old content got %q: %v", got, err)
 	}
-	tw.used(ann, 11)
+	tw.used(ann, minWeight)
 	tw.holds(2)
 }
 
@@ -218,8 +250,9 @@ func TestNamesAreNotTriedForEver(t *testing.T) {
 }
 
 func TestWhatCannotEndWellIsNotBegun(t *testing.T) {
-	tw := newTown(t, Config{MaxFile: 100, Quota: 150})
-	tw.share(ann, Upload{Area: core.Lobby, Name: "mine", Size: 60}, strings.Repeat("x", 60))
+	const kib = 1 << 10
+	tw := newTown(t, Config{MaxFile: 100 * kib, Quota: 150 * kib})
+	tw.share(ann, Upload{Area: core.Lobby, Name: "mine", Size: 60 * kib}, strings.Repeat("x", 60*kib))
 	for _, tt := range []struct {
 		by   core.Actor
 		u    Upload
@@ -237,9 +270,10 @@ func TestWhatCannotEndWellIsNotBegun(t *testing.T) {
 		{ann, below("a", "../b", "x"), core.ErrInvalidFileName},
 		{ann, below("a", "", "x"), core.ErrInvalidFileName},
 		{ann, Upload{Area: core.Lobby, Name: "a", Size: -2}, core.ErrInvalid},
-		{ann, Upload{Area: core.Lobby, Name: "a", Size: 101}, core.ErrFileTooLarge},
+		{ann, Upload{Area: core.Lobby, Name: "a", Size: 100*kib + 1}, core.ErrFileTooLarge},
 		{ann, Upload{Area: core.Lobby, Name: "a", Size: 1<<63 - 1}, core.ErrFileTooLarge},
-		{ann, Upload{Area: core.Lobby, Name: "a", Size: 91}, core.ErrQuotaUsedUp},
+		{ann, Upload{Area: core.Lobby, Name: "a", Size: 90*kib + 1}, core.ErrQuotaUsedUp},
+		{ann, Upload{Area: core.Lobby, Folder: "a", Name: "b/c", Size: 82*kib + 1}, core.ErrQuotaUsedUp},
 	} {
 		if _, err := tw.Begin(t.Context(), tt.by, home, tt.u); !errors.Is(err, tt.want) {
 			t.Errorf("%+v: %v, not %v", tt.u, err, tt.want)
@@ -256,6 +290,114 @@ func TestAHugeSizeIsRefusedWithoutLimitsToo(t *testing.T) {
 	tw.holds(0)
 }
 
+// TestEmptyFilesWereOutsideEveryLimit fills a quota with files and folders that have no bytes.
+func TestEmptyFilesWereOutsideEveryLimit(t *testing.T) {
+	tw := newTown(t, Config{Quota: 10 * minWeight})
+	for i := range 5 {
+		tw.share(ann, single(fmt.Sprint(i), ""), "")
+	}
+	f := tw.share(ann, below("a", "b/c/d", ""), "") // three folders and a file
+	tw.used(ann, 9*minWeight)
+	tw.must(tw.Delete(t.Context(), ann, home, f.ID)) // the folders stay
+	tw.used(ann, 8*minWeight)
+	tw.share(ann, Upload{Area: core.Lobby, Name: "5", Size: -1}, "")
+	_, err := tw.send(ann, below("e", "f", ""), "")
+	tw.want(err, core.ErrQuotaUsedUp)
+	tw.share(ann, below("a", "f", ""), "")
+	tw.used(ann, 10*minWeight)
+	for _, size := range []int64{0, -1} {
+		_, err := tw.send(ann, Upload{Area: core.Lobby, Name: "6", Size: size}, "")
+		tw.want(err, core.ErrQuotaUsedUp)
+	}
+	tw.share(bob, single("6", ""), "")
+	tw.holds(8)
+}
+
+func TestNobodyAndNoRoomHasTooManyFiles(t *testing.T) {
+	tw := newTown(t, Config{})
+	tw.most = bounds{owned: 250, inRoom: 1000}
+	fill := func(owner core.UserID, n int) {
+		tw.exec(`WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?)
+			INSERT INTO file (conversation_id, owner_id, kind, name, created_at) SELECT 1, ?, 2, 'of ' || ? || ' ' || n, 1 FROM i`, n, int64(owner), int64(owner))
+	}
+	full := func(actor core.Actor, u Upload) {
+		t.Helper()
+		_, err := tw.send(actor, u, "")
+		tw.want(err, core.ErrQuotaUsedUp)
+	}
+	mine := tw.share(ann, single("mine", ""), "")
+	fill(ann.User(), 250-2)
+	late, err := tw.Begin(t.Context(), ann, home, single("late", ""))
+	tw.must(err)
+	full(ann, below("a", "b", ""))
+	tw.share(ann, single("last", ""), "")
+	full(ann, single("one more", ""))
+	_, err = late.Commit(t.Context())
+	tw.want(err, core.ErrQuotaUsedUp)
+	tw.share(ann, single("mine", "replaced"), "replaced")
+	if got := tw.read(mine.ID); got != "replaced" {
+		t.Errorf("%q", got)
+	}
+
+	fill(9001, 1000-250-1)
+	tw.share(bob, single("the room's last", ""), "")
+	full(bob, single("one more", ""))
+	tw.holds(3)
+}
+
+func TestReplacingAnOwnFileNeededTwiceItsSize(t *testing.T) {
+	const kib = 1 << 10
+	put := func(tw *town, name string, n int) (core.File, error) {
+		return tw.send(ann, Upload{Area: core.Lobby, Folder: "docs", Name: name, Size: int64(n * kib)}, strings.Repeat("x", n*kib))
+	}
+	tw := newTown(t, Config{Quota: 104 * kib}) // 4 for the folder
+	_, err := put(tw, "a", 70)
+	tw.must(err)
+	for _, n := range []int{70, 100, 5, 70} {
+		_, err := put(tw, "a", n)
+		tw.must(err)
+	}
+	_, err = put(tw, "a", 101)
+	tw.want(err, core.ErrQuotaUsedUp)
+	_, err = put(tw, "b", 31)
+	tw.want(err, core.ErrQuotaUsedUp)
+	_, err = tw.send(ann, Upload{Area: core.Lobby, Folder: "docs", Name: "a", Size: -1}, strings.Repeat("x", 100*kib))
+	tw.must(err)
+	_, err = tw.send(ann, Upload{Area: core.Lobby, Folder: "docs", Name: "a", Size: -1}, strings.Repeat("x", 100*kib+1))
+	tw.want(err, core.ErrQuotaUsedUp)
+	tw.used(ann, 104*kib)
+
+	// Somebody else's file of that name frees nothing.
+	_, err = tw.send(bob, Upload{Area: core.Lobby, Name: "docs", Size: 104 * kib}, strings.Repeat("x", 104*kib))
+	tw.must(err)
+	_, err = tw.send(ann, Upload{Area: core.Lobby, Name: "docs (2)", Size: kib}, strings.Repeat("x", kib))
+	tw.want(err, core.ErrQuotaUsedUp)
+
+	// A quota that has become smaller keeps nobody from making a file smaller.
+	tw.cfg.Quota = 50 * kib
+	_, err = put(tw, "a", 90)
+	tw.must(err)
+	tw.holds(2)
+}
+
+// TestAReplacementCountsInFullWhenTheOldFileIsGone deletes what an upload was to replace, and uses the space.
+func TestAReplacementCountsInFullWhenTheOldFileIsGone(t *testing.T) {
+	const kib = 1 << 10
+	tw := newTown(t, Config{Quota: 100 * kib})
+	old := tw.share(ann, Upload{Area: core.Lobby, Name: "a", Size: 90 * kib}, strings.Repeat("x", 90*kib))
+	w, err := tw.Begin(t.Context(), ann, home, Upload{Area: core.Lobby, Name: "a", Size: 90 * kib})
+	tw.must(err)
+	_, err = w.Write(make([]byte, 90*kib))
+	tw.must(err)
+	tw.must(tw.Delete(t.Context(), ann, home, old.ID))
+	tw.share(ann, Upload{Area: core.Lobby, Name: "b", Size: 90 * kib}, strings.Repeat("x", 90*kib))
+	_, err = w.Commit(t.Context())
+	tw.want(err, core.ErrQuotaUsedUp)
+	tw.listed(0, "b")
+	tw.used(ann, 90*kib)
+	tw.holds(1)
+}
+
 func TestAMemberWhoLeftMeanwhileKeepsNothing(t *testing.T) {
 	tw := newTown(t, Config{})
 	w, err := tw.Begin(t.Context(), ann, home, single("a", "x"))
@@ -269,13 +411,14 @@ func TestAMemberWhoLeftMeanwhileKeepsNothing(t *testing.T) {
 }
 
 func TestUploadsInFlightCountAgainstTheQuota(t *testing.T) {
-	tw := newTown(t, Config{Quota: 1000})
+	const kib = 1 << 10
+	tw := newTown(t, Config{Quota: 1000 * kib})
 	start := make(chan struct{})
 	results := make(chan *Writer, 10)
 	for i := range 10 {
 		go func() {
 			<-start
-			w, err := tw.Begin(context.Background(), ann, home, Upload{Area: core.Lobby, Name: fmt.Sprint(i), Size: 300})
+			w, err := tw.Begin(context.Background(), ann, home, Upload{Area: core.Lobby, Name: fmt.Sprint(i), Size: 300 * kib})
 			if err != nil && !errors.Is(err, core.ErrQuotaUsedUp) {
 				t.Error(err)
 			}
@@ -290,25 +433,25 @@ func TestUploadsInFlightCountAgainstTheQuota(t *testing.T) {
 		}
 	}
 	if len(begun) != 3 {
-		t.Fatalf("%d uploads of 300 bytes have begun", len(begun))
+		t.Fatalf("%d uploads of 300 KiB have begun", len(begun))
 	}
-	_, err := tw.Begin(t.Context(), bob, home, Upload{Area: core.Lobby, Name: "bob's", Size: 1000})
+	_, err := tw.Begin(t.Context(), bob, home, Upload{Area: core.Lobby, Name: "bob's", Size: 1000 * kib})
 	tw.must(err) // it is each user's own quota; the test's end finds it in flight
 	if n := tw.inflight.uploads(); n != 4 {
 		t.Errorf("%d uploads in flight", n)
 	}
 	begun[0].Abort()
 	for _, w := range begun[1:] {
-		_, err := w.Write(make([]byte, 300))
+		_, err := w.Write(make([]byte, 300*kib))
 		tw.must(err)
 		_, err = w.Commit(t.Context())
 		tw.must(err)
 	}
-	tw.used(ann, 600)
-	_, err = tw.send(ann, Upload{Area: core.Lobby, Name: "more", Size: 401}, strings.Repeat("x", 401))
+	tw.used(ann, 600*kib)
+	_, err = tw.send(ann, Upload{Area: core.Lobby, Name: "more", Size: 400*kib + 1}, strings.Repeat("x", 400*kib+1))
 	tw.want(err, core.ErrQuotaUsedUp)
-	tw.share(ann, Upload{Area: core.Lobby, Name: "more", Size: 400}, strings.Repeat("x", 400))
-	tw.used(ann, 1000)
+	tw.share(ann, Upload{Area: core.Lobby, Name: "more", Size: 400 * kib}, strings.Repeat("x", 400*kib))
+	tw.used(ann, 1000*kib)
 }
 
 func TestAnUploadOfUnknownSizeIsCountedAsItGoes(t *testing.T) {
@@ -374,6 +517,47 @@ func TestSomeOfTheDiskIsLeftFree(t *testing.T) {
 	tw.free = func() (uint64, bool) { return 0, false }
 	tw.share(bob, single("c", "if nobody knows, it is tried"), "if nobody knows, it is tried")
 	tw.holds(2)
+}
+
+// TestASlowUploadClaimedTheWholeDisk begins one that is as large as what is free.
+func TestASlowUploadClaimedTheWholeDisk(t *testing.T) {
+	tw := newTown(t, Config{})
+	const size = 10 * ahead
+	tw.free = func() (uint64, bool) { return reserve + size, true }
+	slow, err := tw.Begin(t.Context(), ann, home, Upload{Area: core.Lobby, Name: "slow", Size: size})
+	tw.must(err)
+	_, err = tw.Begin(t.Context(), bob, home, Upload{Area: core.Lobby, Name: "too large", Size: size + 1})
+	tw.want(err, core.ErrDiskFull)
+	var begun []*Writer
+	for range 9 {
+		w, err := tw.Begin(t.Context(), bob, home, Upload{Area: core.Lobby, Name: "b", Size: 5 * ahead})
+		tw.must(err)
+		begun = append(begun, w)
+	}
+	_, err = tw.Begin(t.Context(), bob, home, single("one more", "x"))
+	tw.want(err, core.ErrDiskFull) // all of it is claimed
+	for _, w := range begun[1:] {
+		w.Abort()
+	}
+
+	// They claim as they go, the last bytes one by one.
+	tw.must(slow.reach(ahead))
+	tw.inflight.wrote(&slow.claim, ahead)
+	if got := slow.claim.disk; got != ahead {
+		t.Errorf("%d bytes claimed", got)
+	}
+	tw.must(slow.reach(ahead + 1))
+	if got := slow.claim.disk; got != 2*ahead+1 {
+		t.Errorf("%d bytes claimed", got)
+	}
+	tw.free = func() (uint64, bool) { return reserve + ahead + 5, true } // all but 5 bytes are the other one's
+	tw.inflight.wrote(&slow.claim, ahead+1)
+	tw.must(slow.reach(2*ahead + 6))
+	tw.want(slow.reach(2*ahead+7), core.ErrDiskFull)
+	tw.must(slow.reach(2*ahead + 6))
+	slow.Abort()
+	begun[0].Abort()
+	tw.holds(0)
 }
 
 // zeros is a fast source of n bytes.

@@ -22,6 +22,7 @@ type unit struct {
 	ctx   context.Context
 	fn    func(context.Context) error
 	hooks []func() // run after the commit, in commit order
+	undo  []func() // run if there is none
 	done  func(error)
 	err   error
 }
@@ -72,6 +73,12 @@ func AfterCommit(ctx context.Context, fn func()) {
 	u.hooks = append(u.hooks, fn)
 }
 
+// AfterRollback runs fn if the context's unit of work comes to nothing. The rules of AfterCommit hold for it.
+func AfterRollback(ctx context.Context, fn func()) {
+	u := unitOf(ctx)
+	u.undo = append(u.undo, fn)
+}
+
 // committer owns the writing connection. It takes whatever units wait, without lingering for more.
 func (db *DB) committer() {
 	defer close(db.commit)
@@ -107,10 +114,12 @@ func (db *DB) publisher() {
 	defer close(db.done)
 	for batch := range db.commit {
 		for _, u := range batch {
-			if u.err == nil {
-				for _, hook := range u.hooks {
-					db.call("after commit", hook)
-				}
+			name, hooks := "after commit", u.hooks
+			if u.err != nil {
+				name, hooks = "after rollback", u.undo
+			}
+			for _, hook := range hooks {
+				db.call(name, hook)
 			}
 			db.call("commit result", func() { u.done(u.err) })
 		}

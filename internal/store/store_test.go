@@ -140,6 +140,20 @@ func TestFailedUnitPublishesNothing(t *testing.T) {
 	}
 }
 
+func TestWhatAFailedUnitLeftIsUndone(t *testing.T) {
+	db := open(t)
+	for _, want := range []error{nil, core.ErrInvalid} {
+		undone := false
+		err := db.Update(context.Background(), func(ctx context.Context) error {
+			store.AfterRollback(ctx, func() { undone = true })
+			return want
+		})
+		if !errors.Is(err, want) || undone != (want != nil) {
+			t.Errorf("err %v, undone: %v", err, undone)
+		}
+	}
+}
+
 func TestWriteOutsideAUnitIsRefused(t *testing.T) {
 	db := open(t)
 	if err := put(context.Background(), db, "a", "b"); err == nil {

@@ -192,6 +192,7 @@ type fileLine struct {
 	Owner        core.UserID         `json:"owner"`
 	Kind         fileKind            `json:"kind"`
 	Name         string              `json:"name"`
+	Wanted       string              `json:"wanted,omitzero"`
 	Sent         string              `json:"sent,omitzero"`
 	Type         string              `json:"type,omitzero"`
 	Size         int64               `json:"size"`
@@ -201,7 +202,8 @@ type fileLine struct {
 
 func lineOfFile(f core.File) fileLine {
 	return fileLine{
-		ID: f.ID, Conversation: f.Area, Parent: f.Parent, Owner: f.Owner.ID, Kind: fileKind(f.Kind), Name: f.Name, Sent: f.Sent,
+		ID: f.ID, Conversation: f.Area, Parent: f.Parent, Owner: f.Owner.ID, Kind: fileKind(f.Kind), Name: f.Name,
+		Wanted: f.Wanted, Sent: f.Sent,
 		Type: f.Type, Size: f.Size, SHA256: f.SHA256, Created: stamp(f.At),
 	}
 }
@@ -209,7 +211,7 @@ func lineOfFile(f core.File) fileLine {
 func (l fileLine) record() core.File {
 	return core.File{
 		ID: l.ID, Area: l.Conversation, Parent: l.Parent, Owner: core.Author{ID: l.Owner}, Kind: core.FileKind(l.Kind), Name: l.Name,
-		Sent: l.Sent, Type: l.Type, Size: l.Size, SHA256: l.SHA256, At: time.Time(l.Created),
+		Wanted: l.Wanted, Sent: l.Sent, Type: l.Type, Size: l.Size, SHA256: l.SHA256, At: time.Time(l.Created),
 	}
 }
 

@@ -79,6 +79,19 @@ func (c *DPCConn) Receive() (jsontext.Value, error) {
 	return padded.Read(c.in, maxDPC)
 }
 
+// Probe asks for something that does not exist, and expects the refusal next: when it returns, the server has decided what this
+// connection hears, and has answered all that was asked before.
+func (c *DPCConn) Probe() error {
+	if err := c.Send(object{"op": 9}); err != nil {
+		return err
+	}
+	b, err := c.Receive()
+	if err == nil && string(b) != `{"op":9,"test":1}` {
+		err = fmt.Errorf("dpc: instead of a refusal comes %s", b)
+	}
+	return err
+}
+
 // Rest reads what follows the messages.
 func (c *DPCConn) Rest() io.Reader { return c.in }
 

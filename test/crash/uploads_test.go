@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/internal/blob"
 	"parley/test/client"
 	"parley/test/program"
 )
@@ -41,8 +42,8 @@ func dpc(s *program.Server, name string) client.DPC {
 	return client.DPC{Auth: s.DPC.Auth, Chat: s.DPC.Chat, Files: s.DPC.Files, Name: name, Password: "secret"}
 }
 
-// TestKilledUploads kills the server in the middle of fifty uploads: no half file is listed, no complete one is lost, and
-// nothing is left of the others.
+// TestKilledUploads kills the server in the middle of fifty uploads: no half file is listed, no complete one is lost,
+// nothing is left of half ones, and no more than those fifty can be whole without being listed. They are swept after a day.
 func TestKilledUploads(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -124,28 +125,35 @@ func (l *shelf) verify(t *testing.T, s *program.Server, round int) {
 		t.Fatal("nothing was stored at all")
 	}
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { // until the sweep at the start is through
-		n := kept(t, s.Dir)
-		if n == len(whole) {
+		half, kept := bytesOf(t, s.Dir)
+		if half == 0 {
+			if extra := kept - len(whole); extra < 0 || extra > (round+1)*uploaders {
+				t.Errorf("round %d: %d files are listed and the bytes of %d are kept", round, len(whole), kept)
+			}
 			break
 		}
 		if time.Now().After(end) {
-			t.Fatalf("round %d: %d files are listed and the bytes of %d are kept", round, len(whole), n)
+			t.Fatalf("round %d: %d half files are left", round, half)
 		}
 	}
 	t.Logf("round %d: %d files are whole, %d of them known to be stored", round, len(whole), len(l.stored))
 }
 
-// kept counts the files below the folder of the bytes, those of unfinished uploads included.
-func kept(t *testing.T, dir string) (n int) {
+// bytesOf counts the files below the folder of the bytes: those of unfinished uploads, and the whole ones.
+func bytesOf(t *testing.T, dir string) (half, whole int) {
 	t.Helper()
-	err := filepath.WalkDir(filepath.Join(dir, "files"), func(_ string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			n++
+	err := filepath.WalkDir(filepath.Join(dir, "files"), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || d.IsDir():
+		case filepath.Base(filepath.Dir(path)) == blob.Unfinished:
+			half++
+		default:
+			whole++
 		}
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	return half, whole
 }

@@ -76,7 +76,7 @@ func dpcUser(s *program.Server, name string) client.DPC {
 	return client.DPC{Auth: s.DPC.Auth, Chat: s.DPC.Chat, Files: s.DPC.Files, Name: name, Password: "secret"}
 }
 
-// dpcPerson logs in, and then listens.
+// dpcPerson logs in, and then listens: when it returns, the connection hears the lobby.
 func dpcPerson(t *testing.T, s *program.Server, name, socket string) *person {
 	t.Helper()
 	d := dpcUser(s, name)
@@ -88,6 +88,9 @@ func dpcPerson(t *testing.T, s *program.Server, name, socket string) *person {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Probe(); err != nil {
+		t.Fatal(err)
+	}
 	return &person{name: name, family: "dpc" + socket, say: func(text string) error { return d.Say(c, text) }, hear: func() (string, string, error) {
 		author, news, err := c.Hear()
 		if err == nil && !strings.HasPrefix(news, author+":") {

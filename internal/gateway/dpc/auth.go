@@ -24,6 +24,9 @@ func (c *conn) register(ctx context.Context, in registerRequest) error {
 	if !validPhone(string(in.Args.Phone)) {
 		return core.ErrInvalidPhone
 	}
+	if name := string(in.Args.Name); validPhone(name) && name != string(in.Args.Phone) {
+		return core.ErrInvalidName // somebody else's number, perhaps
+	}
 	_, err := c.gw.Accounts.Register(ctx, c.from, account.Registration{
 		Name: string(in.Args.Name), Password: account.Secret{Text: string(in.Args.Password)},
 		Phone: string(in.Args.Phone), Code: in.Args.Code.padded(), RequireCode: true, Claim: string(in.Args.Email),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"parley/internal/account"
 	"parley/internal/chat"
 	"parley/internal/core"
 	"parley/internal/session"
@@ -37,7 +38,7 @@ func (c *conn) say(ctx context.Context, message []byte) []byte {
 	if decode(message, &in) != nil {
 		return result(opSay, codeRefused)
 	}
-	actor, err := c.gw.verify(ctx, c.from, in.Args)
+	_, actor, err := c.gw.Accounts.VerifyAgain(ctx, &c.pass, c.from, string(in.Args.Name), account.Secret{Text: string(in.Args.Password)})
 	if err == nil {
 		err = c.identify(ctx, actor)
 	}

@@ -30,13 +30,6 @@ func (c *conn) say(d client.DPC, text string) {
 	}
 }
 
-// hearsNothing checks that nothing has come until now: the server answers nonsense after everything else.
-func (c *conn) hearsNothing() {
-	c.t.Helper()
-	c.send(`{}`)
-	c.expect(refused)
-}
-
 // TestWhoListens: what a connection hears before it has said who it is.
 func TestWhoListens(t *testing.T) {
 	for _, tt := range []struct {
@@ -199,7 +192,28 @@ func TestNewPassword(t *testing.T) {
 	}
 	d.Password = "a new password"
 	c.say(d, "with the new one")
+	w.eventually("it is stored", func() bool { return w.count(`SELECT count(*) FROM message WHERE text = 'with the new one'`) == 1 })
 	c.hearsNothing()
+	if n := w.count(`SELECT count(*) FROM message`); n != 2 {
+		t.Errorf("%d messages are stored", n)
+	}
+}
+
+// TestRefusedMessageSaysWhoseTheConnectionIs: name and password are good, although the text is not.
+func TestRefusedMessageSaysWhoseTheConnectionIs(t *testing.T) {
+	w := newWorld(t, options{listen: dpc.ListenStrict})
+	w.add("alice", "bob")
+	c := w.connect("alice")
+	w.post("bob", "nobody hears this")
+	c.hearsNothing()
+	c.say(w.user("alice"), "")
+	c.expect(refused)
+	w.post("bob", "now you hear it")
+	c.expect(news("bob", "now you hear it"))
+	c.hearsNothing()
+	if n := w.count(`SELECT count(*) FROM message`); n != 2 {
+		t.Errorf("%d messages are stored", n)
+	}
 }
 
 // TestLongAndManyTexts: the longest text passes, one that is longer does not, and who sends many is not cut off.
@@ -224,6 +238,39 @@ func TestLongAndManyTexts(t *testing.T) {
 		ear.expect(news("alice", fmt.Sprint(i)))
 	}
 	speaker.hearsNothing()
+}
+
+// A client that escapes everything that is not ASCII was cut off for a text that was not too long.
+func TestAnEscapedTextIsAsLong(t *testing.T) {
+	w := newWorld(t, options{listen: dpc.ListenOpen})
+	w.add("alice")
+	speaker, ear := w.connect("speaker"), w.connect("ear")
+	text := strings.Repeat("😀", chat.MaxText/4)
+	escaped := strings.Repeat(`\ud83d\ude00`, chat.MaxText/4)
+	speaker.send(fmt.Sprintf(`{"op":0,"args":{"name":"alice","password":%q},"news":"%s"}`, password, escaped))
+	ear.expect(news("alice", text))
+}
+
+// Somebody behind the same address who tried passwords silenced who was already speaking.
+func TestGuessersDoNotSilenceThoseWhoSpeak(t *testing.T) {
+	w := newWorld(t, options{listen: dpc.ListenOpen})
+	w.add("alice")
+	c, ear := w.connect("alice"), w.connect("ear")
+	c.say(w.user("alice"), "before")
+	ear.expect(news("alice", "before"))
+	guess := w.user("alice")
+	for i := range 10 {
+		guess.Password = fmt.Sprint("guess ", i)
+		if test, err := guess.Login(); test != 1 || err != nil {
+			t.Fatal(test, err)
+		}
+	}
+	if test, err := w.user("alice").Login(); test != 1 || err != nil {
+		t.Errorf("this address does not have to wait: %d, %v", test, err)
+	}
+	c.say(w.user("alice"), "after")
+	ear.expect(news("alice", "after"))
+	c.hearsNothing()
 }
 
 // What was sent before the client hung up is posted.
@@ -267,7 +314,7 @@ func TestSilence(t *testing.T) {
 	ear, auth, files := w.connect("ear"), w.dial("auth"), w.dial("file")
 	start := time.Now()
 	auth.ended()
-	files.ended()
+	files.broken()
 	if after := time.Since(start); after < 500*time.Millisecond {
 		t.Errorf("cut off after %v", after)
 	}
@@ -287,9 +334,10 @@ func TestGracefulStop(t *testing.T) {
 	done := make(chan struct{})
 	go func() { w.stop(); close(done) }()
 	ear.expect(news("parley notice", "the server is shutting down"))
-	for _, c := range []*conn{ear, auth, files} {
+	for _, c := range []*conn{ear, auth} {
 		c.ended()
 		c.Close()
 	}
+	files.broken()
 	<-done
 }

@@ -179,3 +179,20 @@ func TestFarewells(t *testing.T) {
 		t.Errorf("%q", b)
 	}
 }
+
+// TestListIsBounded: of too many files, the newest are listed, which come last.
+func TestListIsBounded(t *testing.T) {
+	files := make([]core.File, maxListed+1)
+	for i := range files {
+		files[i].Name = fmt.Sprintf("file %d", i)
+	}
+	var answer struct {
+		Files [][]string `json:"exist_file"`
+	}
+	if err := decode(list(files)[15:], &answer); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(answer.Files); n != maxListed || answer.Files[0][0] != "file 1" || answer.Files[n-1][0] != files[maxListed].Name {
+		t.Errorf("%d entries", n)
+	}
+}

@@ -70,4 +70,7 @@ func TestExample(t *testing.T) {
 			t.Errorf("%s came back as %q, %v", name, got, err)
 		}
 	}
+	w.gw.Stop(t.Context())
+	run("", "broken off\n", "up", "alice", password, "up/note.txt")
+	run("", "broken off\n", "up", "alice", password, "up/project")
 }

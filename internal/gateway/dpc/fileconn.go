@@ -2,6 +2,7 @@ package dpc
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -21,8 +22,13 @@ const (
 	lingerBytes = 64 << 20
 )
 
-// errBroken says that a connection can be used no more.
-var errBroken = errors.New("the connection broke")
+var (
+	// errBroken says that a connection can be used no more.
+	errBroken = errors.New("the connection broke")
+	// errEnded says that the server wants no further request on a connection. That is no good end: the client may be sending an
+	// upload already.
+	errEnded = errors.New("the connection is ended")
+)
 
 // fileConn is a connection of the file port. One goroutine reads it and writes to it.
 type fileConn struct {
@@ -31,26 +37,35 @@ type fileConn struct {
 	in   *bufio.Reader
 	from core.Origin
 	wait time.Duration // for the next byte
+	due  time.Time     // when the request that has begun must be there; zero while none has
 	fail error         // of the last read, io.EOF included
+	// allowed ends when what the last request's password has proved is void; forbid ends it.
+	allowed context.Context
+	forbid  context.CancelFunc
 	// inFolder: the files of a folder are coming; the client ends that by closing its side.
 	inFolder bool
 }
 
 func (g *Gateway) openFiles(nc net.Conn) {
 	c := &fileConn{gw: g, conn: nc, from: origin(nc)}
+	c.allowed, c.forbid = context.WithCancel(context.Background())
+	c.breakable(true)
 	if !g.transfers.add(c) {
-		_ = nc.Close()
+		c.cut()
 		return
 	}
-	c.breakable(true)
 	c.in = bufio.NewReader(c)
 	g.connections.Inc()
 	g.Goroutines.Go("dpc file connection", c.serve)
 }
 
-// Read reads from the socket; a peer that sends something within each wait is slow, not gone.
+// Read reads from the socket; a peer that sends something of a file within each wait is slow, not gone. A request has no such time.
 func (c *fileConn) Read(b []byte) (n int, err error) {
-	if err = c.conn.SetReadDeadline(time.Now().Add(c.wait)); err == nil {
+	deadline := c.due
+	if deadline.IsZero() {
+		deadline = time.Now().Add(c.wait)
+	}
+	if err = c.conn.SetReadDeadline(deadline); err == nil {
 		n, err = c.conn.Read(b)
 	}
 	c.fail = err
@@ -67,6 +82,7 @@ func (c *fileConn) serve() {
 		} else {
 			c.cut()
 		}
+		c.forbid()
 		c.gw.transfers.remove(c)
 		c.gw.connections.Dec()
 	}()
@@ -83,23 +99,22 @@ func (c *fileConn) serve() {
 	clean = true
 }
 
-// next waits for a request. The error is io.EOF if there is none any more, or what came is none, which is answered here.
+// next waits for a request. The error is io.EOF only if the client has ended its side, or what came is no request, which is
+// answered here.
 func (c *fileConn) next() ([]byte, error) {
 	c.wait = c.gw.Silence
 	if !c.inFolder && !c.gw.transfers.mark(c, true) {
-		return nil, io.EOF
+		return nil, errEnded
 	}
 	if _, err := c.in.Peek(1); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) && !c.inFolder {
-			err = io.EOF // nothing is broken off
-		}
 		return nil, err
 	}
 	if !c.gw.transfers.mark(c, false) {
-		return nil, io.EOF
+		return nil, errEnded
 	}
-	c.wait = c.gw.Stall
+	c.wait, c.due = c.gw.Stall, time.Now().Add(c.gw.MessageTime)
 	message, err := padded.Read(c.in, maxMessage)
+	c.due = time.Time{}
 	if errors.Is(err, padded.ErrHeader) || errors.Is(err, padded.ErrTooLong) {
 		err = errors.Join(c.send(result(0, codeRefused)), io.EOF)
 	}

@@ -9,6 +9,15 @@ import (
 	"parley/internal/file"
 )
 
+// verify finds out who asks; from now on the connection ends with what that proves.
+func (c *fileConn) verify(ctx context.Context, who credentials) (core.Actor, error) {
+	actor, err := c.gw.verify(ctx, c.from, who)
+	if err == nil {
+		err = c.gw.transfers.claim(c, actor)
+	}
+	return actor, err
+}
+
 // begin starts an upload: docs/protocols/dpc.md#upload.
 func (c *fileConn) begin(in fileRequest) (*file.Writer, int64, error) {
 	u := file.Upload{Area: core.Lobby, Name: string(in.Name), Size: in.Size.size()}
@@ -23,7 +32,7 @@ func (c *fileConn) begin(in fileRequest) (*file.Writer, int64, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
 	defer cancel()
-	actor, err := c.gw.verify(ctx, c.from, in.Args)
+	actor, err := c.verify(ctx, in.Args)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -41,8 +50,12 @@ func (c *fileConn) receive(w *file.Writer, size int64) error {
 		return errors.Join(errBroken, c.fail)
 	case err != nil:
 		return err
+	case c.allowed.Err() != nil: // all bytes had come before the connection was cut
+		return errors.Join(errBroken, c.allowed.Err())
 	}
-	_, err = w.Commit(context.Background())
+	if _, err = w.Commit(c.allowed); c.allowed.Err() != nil {
+		return errors.Join(errBroken, err)
+	}
 	return err
 }
 
@@ -51,7 +64,7 @@ func (c *fileConn) list(in fileRequest) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
 	defer cancel()
 	var files []core.File
-	actor, err := c.gw.verify(ctx, c.from, in.Args)
+	actor, err := c.verify(ctx, in.Args)
 	if err == nil {
 		files, err = c.gw.Files.List(ctx, actor, core.Lobby, 0)
 	}
@@ -83,7 +96,7 @@ func (c *fileConn) download(in fileRequest) (more bool, err error) {
 func (c *fileConn) find(in fileRequest) (core.Actor, core.File, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTime)
 	defer cancel()
-	actor, err := c.gw.verify(ctx, c.from, in.Args)
+	actor, err := c.verify(ctx, in.Args)
 	if err != nil {
 		return actor, core.File{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -174,7 +175,7 @@ func TestFromTheWrongSide(t *testing.T) {
 
 // A refused upload of many bytes: the client can read why, although it had not sent everything.
 func TestRefusalIsReadable(t *testing.T) {
-	w := newWorld(t, options{maxFile: 1 << 20, quota: 3 << 20})
+	w := newWorld(t, options{maxFile: 1 << 20, quota: 3<<20 + 4<<10}) // an empty file counts for 4 KiB
 	w.add("alice")
 	big := noise(1, 8<<20)
 	if err := up(w.user("alice"), "big", big); !errors.Is(err, client.ErrDPCRefused) {
@@ -192,9 +193,14 @@ func TestRefusalIsReadable(t *testing.T) {
 // uploading has sent the request and a part of a file; when it returns, the server is in the middle of it.
 func (w *world) uploading(name string, size int, part []byte) *conn {
 	w.t.Helper()
+	return w.uploadingAs("alice", name, size, part)
+}
+
+func (w *world) uploadingAs(user, name string, size int, part []byte) *conn {
+	w.t.Helper()
 	before := w.uploads()
 	c := w.dial("file")
-	c.send(fmt.Sprintf(`{"op":0,"args":{"name":"alice","password":%q},"file_name":%q,"file_type":0,"file_size":"%d"}`, password, name, size))
+	c.send(fmt.Sprintf(`{"op":0,"args":{"name":%q,"password":%q},"file_name":%q,"file_type":0,"file_size":"%d"}`, user, password, name, size))
 	c.raw(string(part))
 	w.eventually("the upload has begun", func() bool { return w.uploads() == before+1 })
 	return c
@@ -344,7 +350,7 @@ func (l smallListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// TestStopLetsTransfersEnd: a stop waits for what has begun, ends what waits, and takes nothing new.
+// TestStopLetsTransfersEnd: a stop waits for what has begun, breaks off what waits, and takes nothing new.
 func TestStopLetsTransfersEnd(t *testing.T) {
 	w := newWorld(t, options{})
 	w.add("alice")
@@ -359,7 +365,7 @@ func TestStopLetsTransfersEnd(t *testing.T) {
 	w.eventually("the folder is there", func() bool { return len(w.names("alice")) == 1 })
 	stopped := make(chan struct{})
 	go func() { w.gw.Stop(context.Background()); close(stopped) }()
-	idle.ended()
+	idle.broken()
 	folder.send(record("two"))
 	folder.raw("ok")
 	folder.half()
@@ -372,8 +378,20 @@ func TestStopLetsTransfersEnd(t *testing.T) {
 	if files := w.listed("alice"); !slices.Equal(files, []string{"folder", "late"}) {
 		t.Errorf("%q", files)
 	}
-	late := w.dial("file")
-	late.ended()
+	w.turnedAway()
+}
+
+// turnedAway checks that the file port resets a new connection.
+func (w *world) turnedAway() {
+	w.t.Helper()
+	c, err := client.DialDPC(w.ports["file"])
+	if err == nil {
+		defer c.Close()
+		_, err = c.Receive()
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		w.t.Error(err)
+	}
 }
 
 // listed asks the service, since the port takes no more.
@@ -405,7 +423,7 @@ func TestStopCutsWhatDoesNotEnd(t *testing.T) {
 	}
 }
 
-// TestConnectionsFromOneAddress: what is more than the bound is closed, and there is room again when others go.
+// TestConnectionsFromOneAddress: what is more than the bound is reset, and there is room again when others go.
 func TestConnectionsFromOneAddress(t *testing.T) {
 	w := newWorld(t, options{})
 	w.add("alice")
@@ -416,7 +434,10 @@ func TestConnectionsFromOneAddress(t *testing.T) {
 	list := `{"op":1,"args":{"name":"alice","password":"a good password"},"look":0}`
 	conns[len(conns)-1].send(list)
 	conns[len(conns)-1].expect(`{"op":1,"exist_file":0}`)
-	w.dial("file").ended()
+	w.turnedAway()
+	if err := up(w.user("alice"), "x", []byte("x")); err == nil || errors.Is(err, client.ErrDPCRefused) {
+		t.Errorf("an upload for which there is no room: %v", err)
+	}
 	conns[0].Close()
 	w.eventually("there is room", func() bool {
 		c := w.dial("file")

@@ -1,6 +1,7 @@
 package dpc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -23,13 +24,22 @@ const (
 	gateway core.Gateway = "dpc"
 	// maxMessage is the longest message that is read, in bytes, its header not counted.
 	maxMessage = 64 << 10
+	// maxSaid is the same on the chat port: the longest text of a chat, with every character escaped.
+	maxSaid = 192 << 10
 	// requestTime bounds the work on one request, but for the bytes of files.
 	requestTime = 30 * time.Second
 	// prefixLen is how many random characters tell the messages of one connection from all others.
 	prefixLen = 16
 
-	defaultSilence = 300 * time.Second
-	defaultStall   = 30 * time.Second
+	defaultSilence     = 300 * time.Second
+	defaultStall       = 30 * time.Second
+	defaultMessageTime = 30 * time.Second
+	defaultLoginWithin = time.Hour
+
+	// maxAuth and maxAuthIP are how many connections the port for accounts takes, maxChatIP the chat from one address.
+	maxAuth   = 1000
+	maxAuthIP = 200
+	maxChatIP = 200
 )
 
 // Who hears the lobby before saying who it is: docs/protocols/dpc.md#who-listens.
@@ -59,6 +69,10 @@ type Config struct {
 	Silence time.Duration
 	// Stall is how long the transfer of a file may stand still. Default 30 s.
 	Stall time.Duration
+	// MessageTime is how long a message may take from its first byte to its last. Default 30 s.
+	MessageTime time.Duration
+	// LoginWithin is how long a chat connection that may not listen may stay without saying who it is. Default 1 h.
+	LoginWithin time.Duration
 }
 
 // Gateway serves the protocol.
@@ -66,38 +80,39 @@ type Gateway struct {
 	Config
 	authProfile session.Profile
 	chatProfile session.Profile
+	auths       *places
+	chats       *places
 	transfers   transfers
 	messages    prometheus.Counter
 	connections prometheus.Gauge
 }
 
-// New returns a gateway that serves nothing yet.
+// New returns a gateway that serves nothing yet. It comes before the accounts are used, since it wants to know of revocations.
 func New(cfg Config) *Gateway {
-	if cfg.Silence == 0 {
-		cfg.Silence = defaultSilence
-	}
-	if cfg.Stall == 0 {
-		cfg.Stall = defaultStall
-	}
+	cfg.Silence = cmp.Or(cfg.Silence, defaultSilence)
+	cfg.Stall = cmp.Or(cfg.Stall, defaultStall)
+	cfg.MessageTime = cmp.Or(cfg.MessageTime, defaultMessageTime)
+	cfg.LoginWithin = cmp.Or(cfg.LoginWithin, defaultLoginWithin)
 	g := &Gateway{
-		Config: cfg, transfers: newTransfers(),
+		Config: cfg, auths: newPlaces(maxAuth, maxAuthIP), chats: newPlaces(0, maxChatIP), transfers: newTransfers(),
 		messages:    cfg.Metrics.FramesIn.WithLabelValues(string(gateway)),
 		connections: cfg.Metrics.Connections.WithLabelValues(string(gateway), "open"),
 		authProfile: session.Profile{Gateway: gateway, Codec: codec{}, Silence: cfg.Silence},
-		chatProfile: session.Profile{Gateway: gateway, Codec: codec{}, Farewell: farewell},
+		chatProfile: session.Profile{Gateway: gateway, Codec: codec{}, LoginWithin: cfg.LoginWithin, Farewell: farewell},
 	}
 	cfg.Hub.Use(&g.authProfile)
 	cfg.Hub.Use(&g.chatProfile)
+	cfg.Accounts.OnRevoke(g.transfers.revoke) // the file port's connections are not the hub's
 	return g
 }
 
-// ServeAuth serves logins and registrations on a listener until it is closed.
+// ServeAuth serves logins and registrations on a TCP listener until it is closed.
 func (g *Gateway) ServeAuth(ln net.Listener) error { return g.Hub.Accept(ln, gateway, g.openAuth) }
 
-// ServeChat serves the chat on a listener until it is closed.
+// ServeChat serves the chat on a TCP listener until it is closed.
 func (g *Gateway) ServeChat(ln net.Listener) error { return g.Hub.Accept(ln, gateway, g.openChat) }
 
-// ServeFiles serves files on a listener until it is closed.
+// ServeFiles serves files on a TCP listener until it is closed.
 func (g *Gateway) ServeFiles(ln net.Listener) error { return g.Hub.Accept(ln, gateway, g.openFiles) }
 
 // Stop ends the connections of the file port: those between two requests at once, those in the middle of one when it is done or
@@ -109,7 +124,11 @@ func (g *Gateway) Stop(ctx context.Context) {
 }
 
 func (g *Gateway) openAuth(nc net.Conn) {
-	c := newConn(g, nc, &g.authProfile, authCommands)
+	nc, ok := g.auths.admit(nc)
+	if !ok {
+		return
+	}
+	c := newConn(g, nc, &g.authProfile, authCommands, maxMessage)
 	g.Goroutines.Go("dpc connection", c.turns.Next)
 }
 
@@ -117,7 +136,11 @@ func (g *Gateway) openChat(nc net.Conn) {
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(keepAlive) // fails only if the connection is gone
 	}
-	c := newConn(g, nc, &g.chatProfile, chatCommands)
+	nc, ok := g.chats.admit(nc)
+	if !ok {
+		return
+	}
+	c := newConn(g, nc, &g.chatProfile, chatCommands, maxSaid)
 	c.forgiving, c.prefix = true, rand.Text()[:prefixLen]+"-"
 	c.session.Own(c.prefix)
 	g.Goroutines.Go("dpc connection", func() {

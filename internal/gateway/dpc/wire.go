@@ -157,8 +157,12 @@ func appendNews(b []byte, name, line string) []byte {
 	return padded.End(append(b, '}'), at)
 }
 
-// list is the answer that tells which files there are.
+// maxListed is how many entries a list has at most.
+const maxListed = 10_000
+
+// list is the answer that tells which files there are, the newest of them if there are too many.
 func list(files []core.File) []byte {
+	files = files[max(0, len(files)-maxListed):]
 	b := appendInt(padded.Begin(nil), `{"op":`, opDownload)
 	b = append(b, `,"exist_file":`...)
 	if len(files) == 0 {

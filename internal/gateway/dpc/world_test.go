@@ -43,6 +43,8 @@ const patience = 20 * time.Second
 type options struct {
 	listen         string
 	stall, silence time.Duration
+	messageTime    time.Duration
+	loginWithin    time.Duration
 	registration   string
 	maxFile, quota int64
 	prepare        func(net.Listener) net.Listener // of the file port
@@ -120,7 +122,7 @@ func newWorld(t testing.TB, o options) *world {
 	w.hub.Start(w.chat)
 	w.gw = dpc.New(dpc.Config{
 		Accounts: w.accounts, Chat: w.chat, Files: w.files, Hub: w.hub, Log: log, Goroutines: w.goroutines, Metrics: metrics,
-		Listen: o.listen, Stall: o.stall, Silence: o.silence,
+		Listen: o.listen, Stall: o.stall, Silence: o.silence, MessageTime: o.messageTime, LoginWithin: o.loginWithin,
 	})
 	if o.prepare == nil {
 		o.prepare = func(ln net.Listener) net.Listener { return ln }
@@ -255,9 +257,16 @@ func (w *world) connect(name string) *conn {
 	w.t.Helper()
 	c := w.dial("chat")
 	c.name = name
-	c.send(`{}`)
-	c.expect(refused)
+	c.hearsNothing()
 	return c
+}
+
+// hearsNothing checks that nothing has come until now: the server answers what it does not know after everything else.
+func (c *conn) hearsNothing() {
+	c.t.Helper()
+	if err := c.Probe(); err != nil {
+		c.t.Fatalf("%s: %v", c.name, err)
+	}
 }
 
 // listener is a chat connection whose address logged in.

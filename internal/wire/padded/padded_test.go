@@ -115,6 +115,19 @@ func TestFeedTwice(t *testing.T) {
 	}
 }
 
+func TestBegun(t *testing.T) {
+	s := NewSplitter(limit)
+	for i, part := range []string{"", "2", "              ", "{", "}", "2              {}3"} {
+		s.Feed([]byte(part))
+		for ok := true; ok; {
+			_, ok, _ = s.Next()
+		}
+		if want := i != 0 && i != 4; s.Begun() != want {
+			t.Errorf("after %q: %v", part, !want)
+		}
+	}
+}
+
 func TestReadLeavesWhatFollows(t *testing.T) {
 	r := strings.NewReader("2              {}raw bytes")
 	if body, err := Read(r, limit); err != nil || string(body) != "{}" {

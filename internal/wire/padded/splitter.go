@@ -20,6 +20,9 @@ func (s *Splitter) Feed(segment []byte) {
 	s.in = segment
 }
 
+// Begun reports whether a message has begun that is not complete. It is asked when Next has returned ok == false.
+func (s *Splitter) Begun() bool { return len(s.partial) > 0 }
+
 // Next returns the body of the next complete message of what was fed. It is valid until the next call; ok is false if there is
 // none. An error is final.
 func (s *Splitter) Next() (body []byte, ok bool, err error) {

@@ -8,6 +8,7 @@ CREATE TABLE file (
     owner_id        INTEGER NOT NULL,
     kind            INTEGER NOT NULL,             -- 1 file, 2 folder
     name            TEXT    NOT NULL,
+    wanted          TEXT    NOT NULL DEFAULT '',  -- the name it was given, if that was somebody else's
     sent            TEXT    NOT NULL DEFAULT '',  -- path below the topmost folder as its sender wrote it
     size            INTEGER NOT NULL DEFAULT 0,
     sha256          BLOB,                         -- NULL for a folder
