@@ -43,6 +43,7 @@ func Check(ctx context.Context, cfg config.Config) []Finding {
 		{"free disk space", checkSpace(cfg.DataDir), "free some space, or set data_dir to another disk"},
 		{"open files", checkOpenFiles(), fmt.Sprintf("raise the limit: ulimit -n %d, or LimitNOFILE= in the service", wantOpenFiles)},
 		{"database", checkDatabase(ctx, filepath.Join(cfg.DataDir, databaseFile)), "stop the server and restore a backup"},
+		{"shared files", checkFiles(ctx, cfg.DataDir), "put the folder " + filesDir + " back from a backup"},
 	}
 	if !running {
 		findings = append(findings, checkPorts(ctx, cfg)...)
@@ -92,6 +93,13 @@ func checkDatabase(ctx context.Context, path string) error {
 		err = fmt.Errorf("%d kinds of damage, first: %s", len(found), found[0])
 	}
 	return err
+}
+
+func checkFiles(ctx context.Context, dataDir string) error {
+	if _, err := os.Stat(filepath.Join(dataDir, databaseFile)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return filesAreThere(ctx, dataDir)
 }
 
 func checkPorts(ctx context.Context, cfg config.Config) (findings []Finding) {

@@ -138,6 +138,27 @@ func TestBackupFollowsALinkToTheFiles(t *testing.T) {
 	}
 }
 
+func TestCheckFindsFilesThatAreGone(t *testing.T) {
+	s := program.Start(t, t.TempDir(), nil)
+	s.AddUser("ann")
+	if err := upload(dpcUser(s, "ann"), "a.txt", "x"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.Command("", "check"); err != nil {
+		t.Errorf("check: %v\n%s", err, out)
+	}
+	blobs, err := filepath.Glob(filepath.Join(s.Dir, "files", "*", "*"))
+	if err != nil || len(blobs) != 1 {
+		t.Fatalf("%v %v", blobs, err)
+	}
+	if err := os.Remove(blobs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.Command("", "check"); err == nil || !strings.Contains(out, "the bytes of 1 of 1 shared files are missing") {
+		t.Errorf("check without the bytes: %v\n%s", err, out)
+	}
+}
+
 // A restore that could not be finished left a half of it behind.
 func TestRestoreLooksBeforeItMovesAnything(t *testing.T) {
 	s := program.Start(t, t.TempDir(), nil)
