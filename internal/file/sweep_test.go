@@ -14,7 +14,7 @@ import (
 // to be deleted.
 func TestWhatACrashLeavesIsSweptAtOnce(t *testing.T) {
 	tw := newTown(t, Config{})
-	png := picture(t, "png", 3, 2)
+	png := drawn(t, "png", 3, 2)
 	kept := tw.share(ann, single("kept.png", png), png)
 	if _, err := tw.thumbnail(ann, kept.ID); err != nil {
 		t.Error(err)
@@ -91,7 +91,7 @@ func TestLaterSweepsLeaveYoungOrphansAlone(t *testing.T) {
 
 func TestOldFilesAreNotKept(t *testing.T) {
 	tw := newTown(t, Config{Keep: 24 * time.Hour})
-	png := picture(t, "png", 3, 2)
+	png := drawn(t, "png", 3, 2)
 	old := tw.share(ann, below("old", "x/a.png", png), png)
 	if _, err := tw.thumbnail(ann, old.ID); err != nil {
 		t.Error(err)
