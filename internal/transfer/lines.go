@@ -277,6 +277,7 @@ var (
 	fileKinds = map[fileKind]string{fileKind(core.PlainFile): "file", fileKind(core.Folder): "folder"}
 	statuses  = map[status]string{
 		status(contact.Pending): "pending", status(contact.Accepted): "accepted", status(contact.Withdrawn): "withdrawn",
+		status(contact.Refused): "refused",
 	}
 )
 
