@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	maxRoomName = 255 // bytes
-	maxGateway  = 32  // bytes
+	maxRoomName   = 255          // bytes
+	maxTopicBytes = 4 * maxTopic // bytes
+	maxGateway    = 32           // bytes
 )
 
 // ConversationRecord is a conversation as it moves from one server to another.
@@ -23,16 +24,28 @@ type ConversationRecord struct {
 	ID      core.ConversationID
 	Kind    core.ConversationKind
 	Name    string         // of a room
+	Topic   string         // of a room
+	Public  bool           // of a room; the lobby always is
 	Users   [2]core.UserID // of a direct chat, the lower uid first
 	LastSeq core.Seq
 	At      time.Time // when it was made
+	// Restrictions is what holds for users in a room, by their uids.
+	Restrictions []Restriction
+}
+
+// Restriction is what holds for a user in a room, whether they are in it or not, as it moves from one server to another.
+type Restriction struct {
+	User       core.UserID
+	MutedUntil time.Time // zero if they may post
+	ShutOut    bool      // they were removed, and need an admin to come back
 }
 
 // Membership says that a user is in a conversation, as it moves from one server to another.
 type Membership struct {
 	User         core.UserID
 	Conversation core.ConversationID
-	JoinedSeq    core.Seq // what came before is not theirs to be delivered
+	Role         core.Role // 0 means core.Plain
+	JoinedSeq    core.Seq  // what came before is not theirs to be delivered
 	At           time.Time
 }
 
@@ -62,13 +75,14 @@ type GatewayUse struct {
 	Since   time.Time
 }
 
-// Conversations yields all conversations by their ids, those that only is a member of if it is not 0.
+// Conversations yields all conversations by their ids, those that only is a member of if it is not 0; then they have that
+// user's restrictions only.
 func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core.UserID, yield func(ConversationRecord) error) error {
 	return s.export(ctx, actor, "conversations", func(scan func(...any) error) error {
 		var c ConversationRecord
 		var key string
 		var at int64
-		if err := scan(&c.ID, &c.Kind, &c.Name, &key, &c.LastSeq, &at); err != nil {
+		if err := scan(&c.ID, &c.Kind, &c.Name, &c.Topic, &c.Public, &key, &c.LastSeq, &at); err != nil {
 			return err
 		}
 		if c.Kind == core.Direct {
@@ -77,9 +91,34 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 			}
 		}
 		c.At = time.UnixMilli(at).UTC()
+		var err error
+		if c.Restrictions, err = s.restrictions(ctx, c.ID, only); err != nil {
+			return err
+		}
 		return yield(c)
-	}, `SELECT c.id, c.kind, c.name, COALESCE(c.direct_key, ''), c.last_seq, c.created_at FROM conversation c
+	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, COALESCE(c.direct_key, ''), c.last_seq, c.created_at FROM conversation c
 		WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM member m WHERE m.user_id = ?1 AND m.conversation_id = c.id) ORDER BY c.id`, int64(only))
+}
+
+func (s *Service) restrictions(ctx context.Context, id core.ConversationID, only core.UserID) (list []Restriction, err error) {
+	rows, err := s.db.Query(ctx, `SELECT user_id, muted_until, shut_out FROM restriction
+		WHERE conversation_id = ?1 AND ?2 IN (0, user_id) ORDER BY user_id`, int64(id), int64(only))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r Restriction
+		var until int64
+		if err := rows.Scan(&r.User, &until, &r.ShutOut); err != nil {
+			return nil, err
+		}
+		if r.MutedUntil = moment(until); until != 0 {
+			r.MutedUntil = r.MutedUntil.UTC()
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
 }
 
 // Memberships yields all memberships by user and conversation. If only is not 0: that user's, and those of the others in
@@ -88,12 +127,12 @@ func (s *Service) Memberships(ctx context.Context, actor core.Actor, only core.U
 	return s.export(ctx, actor, "members", func(scan func(...any) error) error {
 		var m Membership
 		var at int64
-		if err := scan(&m.User, &m.Conversation, &m.JoinedSeq, &at); err != nil {
+		if err := scan(&m.User, &m.Conversation, &m.Role, &m.JoinedSeq, &at); err != nil {
 			return err
 		}
 		m.At = time.UnixMilli(at).UTC()
 		return yield(m)
-	}, `SELECT user_id, conversation_id, joined_seq, joined_at FROM member
+	}, `SELECT user_id, conversation_id, role, joined_seq, joined_at FROM member
 		WHERE ?1 IN (0, user_id) OR conversation_id IN (
 			SELECT c.id FROM member me JOIN conversation c ON c.id = me.conversation_id WHERE me.user_id = ?1 AND c.kind = 1)
 		ORDER BY user_id, conversation_id`, int64(only))
@@ -177,10 +216,10 @@ func (s *Service) AdoptConversation(ctx context.Context, actor core.Actor, c Con
 func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (core.ConversationID, error) {
 	var key any
 	switch {
-	case c.ID < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name:
+	case c.ID < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name, len(c.Topic) > maxTopicBytes, clean(c.Topic) != c.Topic:
 		return 0, core.ErrInvalid
 	case c.Kind == core.Room && c.Users == [2]core.UserID{}:
-	case c.Kind == core.Direct && c.Name == "" && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
+	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
 		key = directKey(c.Users[0], c.Users[1])
 		for _, u := range c.Users {
 			if err := s.userExists(ctx, u); err != nil {
@@ -191,22 +230,38 @@ func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (
 		return 0, core.ErrInvalid
 	}
 	if c.ID == core.Lobby {
-		n, err := s.db.Exec(ctx, `UPDATE conversation SET name = ?, created_at = ? WHERE id = ? AND last_seq = 0`, c.Name, c.At.UnixMilli(), int64(c.ID))
+		n, err := s.db.Exec(ctx, `UPDATE conversation SET name = ?, topic = ?, created_at = ? WHERE id = ? AND last_seq = 0`,
+			c.Name, c.Topic, c.At.UnixMilli(), int64(c.ID))
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w: the lobby has messages already", core.ErrInvalid)
 		}
-		return c.ID, err
+		return c.ID, errors.Join(err, s.adoptRestrictions(ctx, c))
 	}
 	var id any
 	if c.ID > 0 {
 		id = int64(c.ID)
 	}
-	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, direct_key, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
-		[]any{id, int(c.Kind), c.Name, key, c.At.UnixMilli()}, &c.ID)
-	if store.IsUnique(err) {
-		err = fmt.Errorf("%w: there is one already", core.ErrInvalid)
+	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, topic, public, direct_key, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{id, int(c.Kind), c.Name, c.Topic, c.Public, key, c.At.UnixMilli()}, &c.ID)
+	if err != nil {
+		return 0, unlessTwice(err)
 	}
-	return c.ID, err
+	return c.ID, s.adoptRestrictions(ctx, c)
+}
+
+func (s *Service) adoptRestrictions(ctx context.Context, c ConversationRecord) error {
+	for _, r := range c.Restrictions {
+		if r.MutedUntil.IsZero() && !r.ShutOut {
+			return core.ErrInvalid
+		}
+		if err := s.userExists(ctx, r.User); err != nil {
+			return err
+		}
+		if err := s.restrict(ctx, c.ID, r.User, r.MutedUntil, r.ShutOut); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AdoptMessages appends messages to a conversation. Their numbers must follow its last one without a gap. Nobody is told
@@ -268,14 +323,17 @@ func (s *Service) AdoptMembership(ctx context.Context, actor core.Actor, m Membe
 		if err != nil {
 			return err
 		}
-		if m.JoinedSeq < 0 || m.JoinedSeq > c.LastSeq || c.Kind == core.Direct && m.User != users[0] && m.User != users[1] {
+		m.Role = max(m.Role, core.Plain)
+		switch {
+		case m.JoinedSeq < 0, m.JoinedSeq > c.LastSeq, m.Role > core.Owner, m.Role > core.Plain && c.Kind == core.Direct,
+			c.Kind == core.Direct && m.User != users[0] && m.User != users[1]:
 			return core.ErrInvalid
 		}
 		if err := s.userExists(ctx, m.User); err != nil {
 			return err
 		}
-		_, err = s.db.Exec(ctx, `INSERT INTO member (user_id, conversation_id, joined_seq, joined_at) VALUES (?, ?, ?, ?)`,
-			int64(m.User), int64(m.Conversation), int64(m.JoinedSeq), m.At.UnixMilli())
+		_, err = s.db.Exec(ctx, `INSERT INTO member (user_id, conversation_id, role, joined_seq, joined_at) VALUES (?, ?, ?, ?, ?)`,
+			int64(m.User), int64(m.Conversation), int64(m.Role), int64(m.JoinedSeq), m.At.UnixMilli())
 		return unlessTwice(err)
 	})
 	if err != nil {

@@ -54,6 +54,8 @@ type Service struct {
 	links   links
 	writer  writer
 	cursors cursors
+	// standings is changed when somebody may no longer post where they could.
+	standings fence
 }
 
 // New returns a service whose writer and cursor keeper run until Drain and Close.
@@ -116,12 +118,13 @@ func (s *Service) Post(ctx context.Context, actor core.Actor, p Post, done func(
 	if err := check(&p); err != nil {
 		return err
 	}
+	standing := s.standings.mark()
 	conv, members, err := s.target(ctx, actor, p.To)
 	if err != nil {
 		return err
 	}
 	return s.writer.add(ctx, &entry{
-		actor: actor, conversation: conv, members: members, post: p, done: done, at: time.Now(),
+		actor: actor, conversation: conv, standing: standing, members: members, post: p, done: done, at: time.Now(),
 	})
 }
 
@@ -160,8 +163,11 @@ func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (core
 	if to.Room == 0 {
 		return s.direct(ctx, actor, to.User)
 	}
-	c, err := s.room(ctx, to.Room, actor.User())
-	return c, nil, err
+	st, err := s.standing(ctx, actor, to.Room)
+	if err == nil {
+		err = st.may(toPost)
+	}
+	return st.room, nil, err
 }
 
 func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) (core.Conversation, []core.UserID, error) {
@@ -187,20 +193,4 @@ func (s *Service) AccountChanged(core.UserID) { s.links.forgetAll() }
 // JoinLobby makes a new account a member of the lobby, from the present on, within the transaction that makes it.
 func (s *Service) JoinLobby(ctx context.Context, user core.UserID) error {
 	return s.addMember(ctx, core.Lobby, user)
-}
-
-// Rooms returns the rooms that the actor is a member of.
-func (s *Service) Rooms(ctx context.Context, actor core.Actor) ([]core.Conversation, error) {
-	if !actor.Known() {
-		return nil, core.ErrLoginRequired
-	}
-	return s.roomsOf(ctx, actor.User())
-}
-
-// Room returns a room that the actor is a member of, else core.ErrConversationNotFound.
-func (s *Service) Room(ctx context.Context, actor core.Actor, id core.ConversationID) (core.Conversation, error) {
-	if !actor.Known() {
-		return core.Conversation{}, core.ErrLoginRequired
-	}
-	return s.room(ctx, id, actor.User())
 }

@@ -12,37 +12,6 @@ import (
 	"parley/internal/core"
 )
 
-// room returns a room that the user is a member of.
-func (s *Service) room(ctx context.Context, id core.ConversationID, user core.UserID) (core.Conversation, error) {
-	c := core.Conversation{ID: id, Kind: core.Room}
-	err := s.db.QueryRow(ctx, `SELECT c.name, c.last_seq FROM conversation c
-		JOIN member m ON m.conversation_id = c.id
-		WHERE c.id = ? AND c.kind = 2 AND m.user_id = ?`, []any{int64(id), int64(user)}, &c.Name, &c.LastSeq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return c, core.ErrConversationNotFound
-	}
-	return c, err
-}
-
-func (s *Service) roomsOf(ctx context.Context, user core.UserID) ([]core.Conversation, error) {
-	rows, err := s.db.Query(ctx, `SELECT c.id, c.name, c.last_seq FROM member m
-		JOIN conversation c ON c.id = m.conversation_id
-		WHERE m.user_id = ? AND c.kind = 2 ORDER BY c.id`, int64(user))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var rooms []core.Conversation
-	for rows.Next() {
-		c := core.Conversation{Kind: core.Room}
-		if err := rows.Scan(&c.ID, &c.Name, &c.LastSeq); err != nil {
-			return nil, err
-		}
-		rooms = append(rooms, c)
-	}
-	return rooms, rows.Err()
-}
-
 func directKey(a, b core.UserID) string { return fmt.Sprintf("%d:%d", min(a, b), max(a, b)) }
 
 // ensureDirect returns the direct chat of two users, made at its first use.

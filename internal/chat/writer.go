@@ -40,6 +40,7 @@ type writer struct {
 type entry struct {
 	actor        core.Actor
 	conversation core.Conversation
+	standing     int64 // when the actor's right to post in the room was read
 	members      []core.UserID
 	post         Post
 	done         func([]core.Message, error)
@@ -197,6 +198,11 @@ type allotment struct {
 // store stores the messages of one post.
 func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Time) error {
 	e.messages, e.fresh, e.err = make([]core.Message, 0, len(e.post.Drafts)), nil, nil
+	if e.post.To.Room != 0 && !w.s.standings.holds(e.standing) {
+		if _, _, e.err = w.s.target(ctx, e.actor, e.post.To); e.err != nil {
+			return nil //nolint:nilerr // it is the post's error, not the unit's
+		}
+	}
 	author := core.Author{ID: e.actor.User(), Name: e.actor.Name(), Avatar: e.actor.Avatar()}
 	for _, d := range e.post.Drafts {
 		m := core.Message{

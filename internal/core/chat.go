@@ -16,7 +16,38 @@ type Conversation struct {
 	ID      ConversationID
 	Kind    ConversationKind
 	Name    string // a room's name, "" for a direct chat
+	Topic   string // what a room is about, "" if nobody has said
+	Public  bool   // a room that everybody may find and join
 	LastSeq Seq
+}
+
+// Role is what a member is in a room. Who has a higher one may do all that a lower one allows.
+type Role int8
+
+// The roles. A room has one owner, but for the lobby, which has none. The zero Role is that of whoever is no member.
+const (
+	Plain     Role = 1
+	RoomAdmin Role = 2
+	Owner     Role = 3
+)
+
+// Member is somebody in a conversation.
+type Member struct {
+	User       Author
+	Role       Role
+	MutedUntil time.Time // until then they may not post; zero if they may
+	At         time.Time // when they joined
+}
+
+// RoomLink is a link by which people come into a room. Whoever knows its token may use it; the token itself is not kept.
+type RoomLink struct {
+	ID      int64
+	Room    ConversationID
+	By      UserID
+	At      time.Time
+	Expires time.Time // zero for never
+	MaxUses int       // 0 for any number
+	Uses    int
 }
 
 // Author is what a message shows of its sender.
@@ -35,6 +66,18 @@ type Message struct {
 	Origin   Gateway // where it was typed
 	At       time.Time
 }
+
+// The named errors of rooms and their messages.
+var (
+	ErrInvalidTopic    = newError(Invalid, "the topic is not allowed")
+	ErrMuted           = newError(Forbidden, "muted in this room")
+	ErrShutOut         = newError(Forbidden, "removed from this room")
+	ErrMemberNotFound  = newError(NotFound, "there is no such member")
+	ErrMessageNotFound = newError(NotFound, "there is no such message")
+	ErrLinkNotFound    = newError(NotFound, "there is no such link, or it is used up")
+	ErrOwnerStays      = newError(Conflict, "the owner has to hand the room over first")
+	ErrTooMany         = newError(Conflict, "there are too many of them already")
+)
 
 // Position is a place in a conversation: everything up to and including Seq.
 type Position struct {

@@ -48,3 +48,42 @@ type FriendAccepted struct {
 
 // Audience is the user whose request was accepted.
 func (e FriendAccepted) Audience() Audience { return Audience{Users: []UserID{e.To}} }
+
+// RoomChanged says that a room has another name or topic, or is now public or private.
+type RoomChanged struct {
+	Room Conversation // as it is now
+	By   Author
+}
+
+// Audience is the room.
+func (e RoomChanged) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// MemberJoined says that a user is in a room now. Their sessions begin to hear the room with this event.
+type MemberJoined struct {
+	Room   Conversation
+	Member Member
+	By     UserID // who brought them in; themselves if nobody did
+}
+
+// Audience is the room, the new member included.
+func (e MemberJoined) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// MemberLeft says that a user is no longer in a room. It is the last that their sessions hear of the room.
+type MemberLeft struct {
+	Room Conversation
+	User Author
+	By   UserID // who removed them; themselves if they left
+}
+
+// Audience is the room, the one who left included.
+func (e MemberLeft) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// MemberChanged says that a member of a room has another role, or was muted or may speak again.
+type MemberChanged struct {
+	Room   Conversation
+	Member Member // as it is now
+	By     UserID
+}
+
+// Audience is the room.
+func (e MemberChanged) Audience() Audience { return Audience{Room: e.Room.ID} }

@@ -167,7 +167,10 @@ lines', sex = 1, avatar = 'me.png' WHERE name = 'Ann'`)
 	h.must(h.contacts.Block(h.Context(), root, ann.User())) // which Ann is not told
 	h.must(h.contacts.Block(h.Context(), ann, dan.User()))
 	h.exec(`INSERT INTO conversation (id, kind, name, created_at) VALUES (?, 2, 'den', 77)`, int64(room))
-	h.exec(`INSERT INTO member (user_id, conversation_id, joined_at) VALUES (1002, 10, 78), (1003, 10, 79)`)
+	h.exec(`INSERT INTO member (user_id, conversation_id, role, joined_at) VALUES (1002, 10, 3, 78), (1003, 10, 2, 79)`)
+	h.exec(`UPDATE conversation SET topic = 'two
+lines' WHERE id = 10`)
+	h.exec(`INSERT INTO restriction (conversation_id, user_id, muted_until, shut_out) VALUES (10, 1002, 0, 1), (10, 1004, 99, 0)`)
 	for i := range 5 {
 		h.say(root, lobby(), chat.RetryForever, fmt.Sprint("r", i), fmt.Sprint("root says ", i))
 		h.say(ann, lobby(), chat.RetryForever, fmt.Sprint("a", i), fmt.Sprint("Ann says <&> \"", i, "\" \u2028\U0001F600"))

@@ -296,6 +296,7 @@ func (e *export) conversations(ctx context.Context, put func(any) error) error {
 	return e.Chat.Conversations(ctx, e.actor, e.person.ID, func(c chat.ConversationRecord) error {
 		if own, ok := e.own[c.ID]; ok {
 			c.LastSeq = core.Seq(len(own))
+			c.Public = c.Public && c.ID == core.Lobby // a room with one person's words is for nobody else
 		}
 		return put(lineOfConversation(c))
 	})
@@ -315,7 +316,7 @@ func (e *export) messages(ctx context.Context, put func(any) error) error {
 
 func (e *export) members(ctx context.Context, put func(any) error) error {
 	return e.Chat.Memberships(ctx, e.actor, e.person.ID, func(m chat.Membership) error {
-		return put(memberLine{m.User, m.Conversation, e.seq(m.Conversation, m.JoinedSeq), stamp(m.At)})
+		return put(memberLine{m.User, m.Conversation, roleOf(m.Role), e.seq(m.Conversation, m.JoinedSeq), stamp(m.At)})
 	})
 }
 
