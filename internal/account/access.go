@@ -105,8 +105,8 @@ func (s *Service) access(ctx context.Context, u core.User, device DeviceID, now 
 	}).SignedString(key)
 }
 
-// AuthenticateDevice proves who somebody is by an access token: core.ErrTokenExpired if its day is over, core.ErrNoToken
-// if it is none of ours, or if what it was given on is gone: the device, the password or the account.
+// AuthenticateDevice proves who somebody is by an access token: core.ErrLoginRequired without one,
+// core.ErrTokenExpired if its day is over, core.ErrNoToken if it is none of ours, or if what it was given on is gone: the device, the password or the account.
 func (s *Service) AuthenticateDevice(ctx context.Context, token string) (core.Actor, DeviceID, error) {
 	c, err := s.parseAccess(ctx, token)
 	var u core.User
@@ -121,7 +121,10 @@ func (s *Service) AuthenticateDevice(ctx context.Context, token string) (core.Ac
 
 func (s *Service) parseAccess(ctx context.Context, token string) (claims, error) {
 	var c claims
-	if token == "" || len(token) > accessMost {
+	switch {
+	case token == "":
+		return c, core.ErrLoginRequired
+	case len(token) > accessMost:
 		return c, core.ErrNoToken
 	}
 	key, err := s.signing(ctx)

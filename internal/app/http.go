@@ -6,6 +6,8 @@ import (
 	"net/http/pprof"
 	"path"
 	"strings"
+
+	"parley/internal/gateway/api"
 )
 
 // routes is everything on http.addr. What no family knows is llfc's 404, but for a browser's first page.
@@ -25,7 +27,14 @@ func (s *server) routes() http.Handler {
 		}
 		s.llfc.NotFound(w, r)
 	})
-	return exact(mux, s.llfc.NotFound)
+	old := exact(mux, s.llfc.NotFound)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == api.Prefix || strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+			s.api.ServeHTTP(w, r)
+			return
+		}
+		old.ServeHTTP(w, r)
+	})
 }
 
 // exact answers paths that are not clean with notFound, where a mux would send the client elsewhere.

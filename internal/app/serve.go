@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"parley/internal/config"
+	"parley/internal/gateway/api"
 	"parley/internal/gateway/cs3"
 	"parley/internal/gateway/dpc"
 	"parley/internal/gateway/front"
@@ -25,7 +26,7 @@ const (
 	// How much of that HTTP requests and file transfers may take that were begun before it.
 	httpStopTimeout     = 3 * time.Second
 	transferStopTimeout = 10 * time.Second
-	sweepEvery      = time.Hour
+	sweepEvery          = time.Hour
 )
 
 // server is a running program: the services and everything that listens.
@@ -34,6 +35,7 @@ type server struct {
 	llfc  *llfc.Gateway
 	cs3   *cs3.Gateway
 	dpc   *dpc.Gateway
+	api   *api.Gateway
 	front *front.Gateway
 	ready atomic.Bool
 
@@ -76,6 +78,10 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 	s.dpc = dpc.New(dpc.Config{
 		Accounts: s.accounts, Chat: s.chat, Files: s.files, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
 		Metrics: s.metrics, Listen: s.cfg.DPC.Listen,
+	})
+	s.api = api.New(api.Config{
+		Accounts: s.accounts, Contacts: s.contacts, Audit: s.audit, Log: s.log,
+		PublicURL: s.cfg.HTTP.PublicURL, Origins: config.List(s.cfg.HTTP.Origins),
 	})
 	s.front = front.New(s.accounts, s.log, s.ways)
 	if err := s.listen(ctx); err != nil {

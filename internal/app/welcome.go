@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"parley/internal/gateway/api"
 	"parley/internal/gateway/front"
 )
 
@@ -58,6 +59,9 @@ func (s *server) ways(host string) []front.Way {
 	llfc := s.cfg.LLFC.PublicAddr
 	if llfc == "" {
 		llfc = s.addr("llfc.addr", host)
+	}
+	if home := s.home(host); home != "" {
+		add("API", "", home+api.Prefix)
 	}
 	add("llfc", "", s.home(host), "tcp ", llfc)
 	add("CS3", "http://", s.addr("cs3.http_addr", host), "tcp ", s.addr("cs3.addr", host))

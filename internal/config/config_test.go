@@ -42,7 +42,7 @@ func wantDefaults(t *testing.T) Config {
 	c.Metrics.Addr = "127.0.0.1:9090"
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Account.Registration = "open"
-	c.Limits.Register, c.Limits.FileMB, c.Limits.QuotaMB = 100, 10240, 51200
+	c.Limits.Register, c.Limits.Requests, c.Limits.FileMB, c.Limits.QuotaMB = 100, 3000, 10240, 51200
 	return c
 }
 
@@ -158,6 +158,10 @@ var faults = []fault{
 	{"http.public_url", "chat.example.org", []string{"http.public_url", "https://"}, nil},
 	{"http.public_url", "ftp://chat.example.org", []string{"http.public_url"}, nil},
 	{"http.public_url", "https://", []string{"http.public_url"}, nil},
+	{"http.origins", "app.example.org", []string{"http.origins", "origins"}, nil},
+	{"http.origins", "https://app.example.org/", []string{"http.origins"}, nil},
+	{"http.origins", "https://a.example,*", []string{"http.origins"}, nil},
+	{"http.origins", "https://App.example", []string{"http.origins"}, nil},
 	{"media.public_ip", "host", []string{"media.public_ip", "IP address"}, nil},
 	{"turn.relay_ports", "50000-49999", []string{"turn.relay_ports", "49152-49999"}, nil},
 	{"turn.relay_ports", "49152", []string{"turn.relay_ports"}, nil},
@@ -346,7 +350,7 @@ const promised = `data_dir http.addr https.addr tls.cert tls.key tls.acme tls.se
 	media.udp_addr media.tcp_addr media.public_ip turn.addr turn.tls_addr turn.public_ip turn.relay_ports store.dsn
 	cluster.redis cluster.node blob.url mail.smtp sms.url speech.engine speech.url metrics.addr log.level log.format
 	account.registration limits.register limits.file_mb limits.quota_mb files.keep_days chat.strangers llfc.rooms cs3.replay
-	dpc.listen`
+	dpc.listen http.origins limits.requests`
 
 func TestPromisedKeys(t *testing.T) {
 	want := strings.Fields(promised)

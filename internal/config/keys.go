@@ -21,11 +21,15 @@ var keys = []key{
 
 	{
 		name: "http.addr", value: ":8080", rule: listenAddr,
-		doc: "Plain HTTP: the HTTP routes of all client families, the set-up page, `/healthz` and `/readyz`.",
+		doc: "Plain HTTP: the HTTP routes of all client families, the API, the set-up page, `/healthz` and `/readyz`.",
 	},
 	{
 		name: "http.public_url", value: "", rule: webURL,
 		doc: "How people reach http.addr from outside: for the set-up link, and as the HTTP address that the first page and the list at the start show.",
+	},
+	{
+		name: "http.origins", value: "", rule: origins,
+		doc: "Web pages of other origins that may call the API (CORS), as `https://app.example.org`; `*` for all of them.",
 	},
 	{
 		name: "https.addr", value: "", rule: notBuilt,
@@ -184,6 +188,10 @@ var keys = []key{
 	{
 		name: "limits.register", value: 100, rule: count,
 		doc: "Registrations an hour from one IP address; 0 for no limit.",
+	},
+	{
+		name: "limits.requests", value: 3000, rule: count,
+		doc: "API requests a minute by one user, and by one network that is not logged in; 0 for no limit.",
 	},
 	{
 		name: "limits.file_mb", value: 10240, rule: count,

@@ -48,6 +48,7 @@ var (
 	})
 	publicIP = text("an IP address or empty", func(s string) bool { _, err := netip.ParseAddr(s); return s == "" || err == nil })
 	webURL   = text("an http:// or https:// URL or empty", func(s string) bool { return s == "" || isWebURL(s) })
+	origins  = text("origins separated by commas, * or empty", func(s string) bool { return s == "*" || every(s, isOrigin) })
 	ports    = text("two ports as 49152-49999", isPortRange)
 )
 
@@ -71,6 +72,33 @@ func isWebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 		u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// every reports whether all items of a list that commas separate are so. An empty text is an empty list.
+func every(list string, so func(string) bool) bool {
+	for _, item := range List(list) {
+		if !so(item) {
+			return false
+		}
+	}
+	return true
+}
+
+// List returns the items of a setting that is a list.
+func List(s string) (items []string) {
+	if s == "" {
+		return nil
+	}
+	for item := range strings.SplitSeq(s, ",") {
+		items = append(items, strings.TrimSpace(item))
+	}
+	return items
+}
+
+// isOrigin wants the form that browsers send: no path, not even a slash.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && isWebURL(s) && s == strings.ToLower(u.Scheme+"://"+u.Host)
 }
 
 func isPortRange(s string) bool {
