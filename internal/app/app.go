@@ -79,7 +79,8 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	a.hub = session.NewHub(log, a.metrics, a.goroutines)
 	a.contacts = contact.New(a.db, account.NameKey, a.hub.Publish, contact.Config{Strangers: cfg.Chat.Strangers})
 	a.chat = chat.New(chat.Config{
-		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
+		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, NameKey: account.NameKey,
+		Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
 	a.contacts.OnChange(a.chat.ContactsChanged)
 	a.audit = audit.New(a.db)
@@ -88,6 +89,8 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		AvatarDir: a.path(avatarDir), Log: log, Metrics: a.metrics,
 	})
 	a.accounts.OnLeave(a.contacts.Forget)
+	a.accounts.OnLeave(a.chat.LeaveAll)
+	a.accounts.OnLeave(a.chat.LeaveAll)
 	a.files = file.New(file.Config{
 		DB: a.db, Blobs: blobs, Rooms: a.chat, Audit: a.audit, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 		MaxFile: int64(cfg.Limits.FileMB) << 20, Quota: int64(cfg.Limits.QuotaMB) << 20,

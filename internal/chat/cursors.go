@@ -204,7 +204,7 @@ func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.Conversa
 		viewer = 0 // everybody is in the lobby, and events of a direct chat come to its two users only
 	}
 	rows, err := s.db.Query(ctx, `SELECT m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''),
-			COALESCE(m.client_id, ''), m.text, m.origin, m.created_at
+			COALESCE(m.client_id, ''), m.text, m.origin, m.created_at, m.deleted_at > 0
 		FROM message m LEFT JOIN "user" u ON u.uid = m.sender_id
 		WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.seq > (SELECT CASE WHEN ?4 = 0 THEN 0 ELSE
 			COALESCE((SELECT joined_seq FROM member WHERE user_id = ?4 AND conversation_id = ?1), ?5) END)
@@ -221,13 +221,15 @@ func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.Conversa
 		}
 		var m core.Message
 		var at int64
-		if err := rows.Scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at); err != nil {
+		if err := rows.Scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.Deleted); err != nil {
 			return page, err
 		}
 		m.At = time.UnixMilli(at)
 		messages, bytes = messages+1, bytes+len(m.Text)
 		page.End = m.Seq
-		addToRun(&page, conv, members, m)
+		if !m.Deleted { // what was deleted is delivered to nobody any more
+			addToRun(&page, conv, members, m)
+		}
 	}
 	return page, rows.Err()
 }
@@ -241,7 +243,7 @@ func addToRun(page *session.Page, conv core.Conversation, members []core.UserID,
 			size += len(last.Messages[i].Text)
 		}
 		prev := last.Messages[len(last.Messages)-1]
-		if prev.Author.ID == m.Author.ID && prev.Origin == m.Origin && len(last.Messages) < runMessages && size <= runBytes {
+		if prev.Seq+1 == m.Seq && prev.Author.ID == m.Author.ID && prev.Origin == m.Origin && len(last.Messages) < runMessages && size <= runBytes {
 			last.Messages = append(last.Messages, m)
 			return
 		}

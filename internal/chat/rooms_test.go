@@ -283,26 +283,30 @@ func TestMuting(t *testing.T) {
 // A post that was accepted before its author was muted or removed, and is stored after, is refused.
 func TestAPostThatWaitsIsCheckedAgain(t *testing.T) {
 	tw, den := housed(t, line.Options{})
-	for want, act := range map[error]func() error{
-		core.ErrMuted: func() error {
+	for _, c := range []struct {
+		want error
+		act  func() error
+	}{
+		{core.ErrMuted, func() error {
 			return tw.Chat.Mute(context.Background(), as(ann), den, cyd, time.Now().Add(time.Hour))
-		},
-		core.ErrConversationNotFound: func() error { return tw.Chat.Remove(context.Background(), as(ann), den, cyd) },
+		}},
+		{core.ErrConversationNotFound, func() error { return tw.Chat.Remove(context.Background(), as(ann), den, cyd) }},
 	} {
 		release := tw.holdCommits()
 		acted := make(chan error, 1)
 		before := tw.DB.QueueLength()
-		go func() { acted <- act() }()
+		go func() { acted <- c.act() }()
 		for tw.DB.QueueLength() == before {
 			time.Sleep(time.Millisecond)
 		}
 		done := make(chan error, 1)
-		tw.Check(tw.Chat.Post(t.Context(), as(cyd), chat.Post{To: inRoom(den), Origin: "test", Drafts: []chat.Draft{draft("", "late")}},
-			func(_ []core.Message, err error) { done <- err }))
+		err := tw.Chat.Post(t.Context(), as(cyd), chat.Post{To: inRoom(den), Origin: "test", Drafts: []chat.Draft{draft("", "late")}},
+			func(_ []core.Message, err error) { done <- err })
 		release()
+		tw.Check(err)
 		tw.Check(<-acted)
-		if err := <-done; !errors.Is(err, want) {
-			t.Errorf("%v, want %v", err, want)
+		if err := <-done; !errors.Is(err, c.want) {
+			t.Errorf("%v, want %v", err, c.want)
 		}
 		tw.Exec(`DELETE FROM restriction`)
 	}

@@ -40,8 +40,9 @@ type Contacts interface {
 type Config struct {
 	DB         *store.DB
 	Contacts   Contacts
-	Publish    func(core.Event) // called in commit order
-	Gather     func(fn func())  // runs fn, which publishes and acknowledges several posts; nil: just that
+	Publish    func(core.Event)    // called in commit order
+	Gather     func(fn func())     // runs fn, which publishes and acknowledges several posts; nil: just that
+	NameKey    func(string) string // the form under which names are unique; nil: in lower case
 	Log        *slog.Logger
 	Metrics    *obs.Metrics
 	Goroutines *obs.Goroutines
@@ -63,6 +64,9 @@ func New(cfg Config) *Service {
 	s := &Service{cfg: cfg, db: cfg.DB}
 	if s.cfg.Gather == nil {
 		s.cfg.Gather = func(fn func()) { fn() }
+	}
+	if s.cfg.NameKey == nil {
+		s.cfg.NameKey = strings.ToLower
 	}
 	s.links.m = map[pair]link{}
 	s.writer.start(s)
@@ -86,6 +90,7 @@ type Target struct {
 type Draft struct {
 	ClientID string // the client's own id for it; "" if its protocol has none: then it is never taken for a retry
 	Text     string
+	ReplyTo  core.Seq // the message in the same conversation that it answers, 0 if none
 }
 
 // RetryRule says when a draft with a client id that was used before is the same message sent again.
@@ -123,8 +128,12 @@ func (s *Service) Post(ctx context.Context, actor core.Actor, p Post, done func(
 	if err != nil {
 		return err
 	}
+	mentions, err := s.mentionsOf(ctx, conv.ID, p.Drafts)
+	if err != nil {
+		return err
+	}
 	return s.writer.add(ctx, &entry{
-		actor: actor, conversation: conv, standing: standing, members: members, post: p, done: done, at: time.Now(),
+		actor: actor, conversation: conv, standing: standing, members: members, post: p, mentions: mentions, done: done, at: time.Now(),
 	})
 }
 
@@ -143,7 +152,7 @@ func check(p *Post) error {
 			return core.ErrEmptyMessage
 		case len(d.Text) > MaxText:
 			return core.ErrMessageTooLong
-		case len(d.ClientID) > maxClientID:
+		case len(d.ClientID) > maxClientID, d.ReplyTo < 0:
 			return core.ErrInvalid
 		}
 	}

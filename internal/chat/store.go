@@ -83,10 +83,13 @@ func (s *Service) giveBack(ctx context.Context, id core.ConversationID, n int) e
 // insert stores a message; false means that its sender, client id and retry key stand for a message already.
 func (s *Service) insert(ctx context.Context, id core.ConversationID, m core.Message, retry int64) (bool, error) {
 	n, err := s.db.Exec(ctx, `INSERT INTO message
-		(conversation_id, seq, sender_id, client_id, retry, text, origin, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (sender_id, client_id, retry) DO NOTHING`,
-		int64(id), int64(m.Seq), int64(m.Author.ID), nullable(m.ClientID), retry, m.Text, string(m.Origin), m.At.UnixMilli())
-	return n == 1, err
+		(conversation_id, seq, sender_id, client_id, retry, text, origin, created_at, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (sender_id, client_id, retry) DO NOTHING`, int64(id), int64(m.Seq), int64(m.Author.ID), nullable(m.ClientID),
+		retry, m.Text, string(m.Origin), m.At.UnixMilli(), int64(m.ReplyTo))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, s.insertMentions(ctx, id, m.Seq, m.Mentions)
 }
 
 func nullable(s string) any {
@@ -101,14 +104,15 @@ type stored struct {
 	conversation core.ConversationID
 	seq          core.Seq
 	text         string
+	changed      bool // so that the text is not the one that was sent
 	at           time.Time
 }
 
 func (s *Service) storedUnder(ctx context.Context, sender core.UserID, clientID string, retry int64) (m stored, err error) {
 	var at int64
-	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, created_at FROM message
+	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, edited_at + deleted_at > 0, created_at FROM message
 		WHERE sender_id = ? AND client_id = ? AND retry = ?`, []any{int64(sender), clientID, retry},
-		&m.conversation, &m.seq, &m.text, &at)
+		&m.conversation, &m.seq, &m.text, &m.changed, &at)
 	m.at = time.UnixMilli(at)
 	return m, err
 }

@@ -43,6 +43,7 @@ type entry struct {
 	standing     int64 // when the actor's right to post in the room was read
 	members      []core.UserID
 	post         Post
+	mentions     [][]core.UserID // for each draft; nil if none has any
 	done         func([]core.Message, error)
 	at           time.Time
 	alone        bool // its batch failed: it is tried in a unit of its own
@@ -203,10 +204,19 @@ func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Tim
 			return nil //nolint:nilerr // it is the post's error, not the unit's
 		}
 	}
-	author := core.Author{ID: e.actor.User(), Name: e.actor.Name(), Avatar: e.actor.Avatar()}
 	for _, d := range e.post.Drafts {
+		if d.ReplyTo > a.last {
+			e.err = core.ErrMessageNotFound
+			return nil
+		}
+	}
+	author := authorOf(e.actor)
+	for i, d := range e.post.Drafts {
 		m := core.Message{
-			Seq: a.last + 1, Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now,
+			Seq: a.last + 1, Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now, ReplyTo: d.ReplyTo,
+		}
+		if e.mentions != nil {
+			m.Mentions = e.mentions[i]
 		}
 		fresh, err := w.storeOne(ctx, e, &m)
 		if err != nil {
@@ -242,7 +252,7 @@ func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh
 	if err != nil {
 		return false, err
 	}
-	same := was.conversation == e.conversation.ID && was.text == m.Text
+	same := was.conversation == e.conversation.ID && (was.text == m.Text || was.changed)
 	switch {
 	case e.post.Retry == RetryForever && !same:
 		e.err = core.ErrClientIDReused

@@ -61,10 +61,26 @@ type Author struct {
 type Message struct {
 	Seq      Seq
 	Author   Author
-	ClientID string // the sender's own id for it, "" if the protocol has none
-	Text     string
+	ClientID string  // the sender's own id for it, "" if the protocol has none
+	Text     string  // "" once it is deleted
 	Origin   Gateway // where it was typed
 	At       time.Time
+	ReplyTo  Seq      // the message in the same conversation that it answers, 0 if none
+	Mentions []UserID // members whose names it says, by their uids
+	EditedAt time.Time
+	Deleted  bool
+	// Change is the number of its last change in the conversation, 0 if it is as it was posted.
+	Change    Change
+	Reactions []Reaction // by emoji, in the order in which each was first given
+}
+
+// Change is the place of a change among all changes to the messages of a conversation: 1, 2, 3 …
+type Change int64
+
+// Reaction is an emoji that users have given to a message.
+type Reaction struct {
+	Emoji string
+	Users []UserID // in the order in which they gave it
 }
 
 // The named errors of rooms and their messages.

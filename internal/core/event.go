@@ -87,3 +87,30 @@ type MemberChanged struct {
 
 // Audience is the room.
 func (e MemberChanged) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// ChangeKind is what was done to a message.
+type ChangeKind int8
+
+// The kinds of change.
+const (
+	Edited  ChangeKind = 1
+	Deleted ChangeKind = 2
+	Reacted ChangeKind = 3 // or a reaction was taken back
+)
+
+// MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order.
+type MessageChanged struct {
+	Conversation Conversation
+	Kind         ChangeKind
+	Message      Message // as it is now
+	By           UserID
+	Members      []UserID // of a direct chat: both users; nil for a room
+}
+
+// Audience is both users of a direct chat, or the room.
+func (e MessageChanged) Audience() Audience {
+	if e.Conversation.Kind == Direct {
+		return Audience{Users: e.Members}
+	}
+	return Audience{Room: e.Conversation.ID}
+}

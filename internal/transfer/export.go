@@ -309,7 +309,7 @@ func (e *export) messages(ctx context.Context, put func(any) error) error {
 			by = e.person.ID
 		}
 		return e.Chat.Messages(ctx, e.actor, c.ID, by, func(m chat.MessageRecord) error {
-			return put(messageLine{c.ID, e.seq(c.ID, m.Seq), m.Sender, m.ClientID, m.Retry, m.Text, m.Origin, stamp(m.At)})
+			return put(lineOfMessage(c.ID, e.forPerson(c.ID, m)))
 		})
 	})
 }

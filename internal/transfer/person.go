@@ -83,3 +83,21 @@ func (e *export) strangers(ctx context.Context, put func(any) error) error {
 	}
 	return nil
 }
+
+// forPerson is a message as it stands in the archive: in that of one person under its number there, and without those whom the
+// person does not know.
+func (e *export) forPerson(id core.ConversationID, m chat.MessageRecord) chat.MessageRecord {
+	if e.person.ID == 0 {
+		return m
+	}
+	strange := func(u core.UserID) bool { return u != e.person.ID && !e.others[u] }
+	m.Mentions = slices.DeleteFunc(m.Mentions, strange)
+	m.Reactions = slices.DeleteFunc(m.Reactions, func(r chat.ReactionRecord) bool { return strange(r.User) })
+	if own, ok := e.own[id]; ok {
+		if _, found := slices.BinarySearch(own, m.ReplyTo); !found {
+			m.ReplyTo = 0 // what it answers is somebody else's
+		}
+		m.Seq, m.ReplyTo = e.seq(id, m.Seq), e.seq(id, m.ReplyTo)
+	}
+	return m
+}

@@ -27,7 +27,46 @@ CREATE TABLE room_link (
 );
 CREATE INDEX room_link_conversation ON room_link (conversation_id);
 
+-- Messages change in place: the row stays, with its number. Each change has a number of its own in its conversation, so that
+-- who was away can ask for what was changed meanwhile; a message stands under that of its last change.
+ALTER TABLE conversation ADD COLUMN change_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN reply_to INTEGER NOT NULL DEFAULT 0;         -- seq in the same conversation
+ALTER TABLE message ADD COLUMN edited_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE message ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0;       -- its text is ''
+
+CREATE TABLE message_change (
+    conversation_id INTEGER NOT NULL,
+    change_seq      INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    PRIMARY KEY (conversation_id, change_seq),
+    UNIQUE (conversation_id, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE reaction (
+    conversation_id INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    user_id         INTEGER NOT NULL,
+    emoji           TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    PRIMARY KEY (conversation_id, seq, user_id, emoji)
+) WITHOUT ROWID;
+
+CREATE TABLE mention (
+    conversation_id INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    user_id         INTEGER NOT NULL,
+    PRIMARY KEY (conversation_id, user_id, seq)
+) WITHOUT ROWID;
+CREATE INDEX mention_message ON mention (conversation_id, seq);
+
 -- +goose Down
+DROP TABLE mention;
+DROP TABLE reaction;
+DROP TABLE message_change;
+ALTER TABLE message DROP COLUMN deleted_at;
+ALTER TABLE message DROP COLUMN edited_at;
+ALTER TABLE message DROP COLUMN reply_to;
+ALTER TABLE conversation DROP COLUMN change_seq;
 DROP TABLE room_link;
 DROP TABLE restriction;
 DROP INDEX conversation_public;
