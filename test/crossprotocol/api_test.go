@@ -183,3 +183,45 @@ func TestOldRoutesStayAsTheyWere(t *testing.T) {
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// TestWhatTheDeletedSaidStays, under a name that says so; whoever has the name next has nothing to do with it.
+func TestWhatTheDeletedSaidStays(t *testing.T) {
+	s := program.Start(t, t.TempDir(), nil)
+	s.AddUser("ann")
+	vera := apiClient(s)
+	data, err := vera.Enter("/auth/register", "vera", strong)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.LoginCS3(s.CS3, "vera", strong, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Say("goodbye"); err != nil {
+		t.Fatal(err)
+	}
+	if _, text, err := c.WaitMessage(); err != nil || text != "goodbye" {
+		t.Fatal(text, err)
+	}
+	want(t, vera, http.MethodDelete, "/users/account", map[string]any{"password": strong}, http.StatusOK)
+	for {
+		if _, err := c.Next(); err != nil {
+			break // the connection is closed
+		}
+	}
+	if _, err := apiClient(s).Enter("/auth/register", "vera", strong); err != nil {
+		t.Errorf("the name is not free: %v", err)
+	}
+	llfc, _, err := client.Login(s.HTTP, "ann", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := llfc.Wait(1019)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.Texts()
+	if wanted := "deleted-" + itoa(int64(data["user_id"].(float64))) + ": goodbye"; err != nil || len(got.Texts) != 1 || got.Texts[0].Content != wanted {
+		t.Errorf("%s, %v; want %s", f.Body, err, wanted)
+	}
+}

@@ -267,7 +267,7 @@ func TestTooManyRequests(t *testing.T) {
 		last = w.stranger().get("/nothing")
 	}
 	last.refused(429, 10429)
-	last = w.stranger().get("/users/profile").refused(429, 10429)
+	w.stranger().get("/users/profile").refused(429, 10429)
 	bob.get("/users/profile").ok(200)
 }
 

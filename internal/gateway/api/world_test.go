@@ -70,6 +70,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	}
 	w.accounts = account.New(w.db, cluster.NewLocal(), w.mail, nil, trail, rooms, s.account)
 	w.accounts.OnLeave(w.contacts.Forget)
+	w.accounts.OnLeave(rooms.LeaveAll)
 	hub.Start(rooms)
 	s.api.Accounts, s.api.Contacts, s.api.Audit, s.api.Log = w.accounts, w.contacts, trail, log
 	w.web = httptest.NewServer(api.New(s.api))
