@@ -5,6 +5,9 @@ import (
 	"image"
 	"image/png"
 	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -223,5 +226,45 @@ func TestWhatTheDeletedSaidStays(t *testing.T) {
 	got, err := f.Texts()
 	if wanted := "deleted-" + itoa(int64(data["user_id"].(float64))) + ": goodbye"; err != nil || len(got.Texts) != 1 || got.Texts[0].Content != wanted {
 		t.Errorf("%s, %v; want %s", f.Body, err, wanted)
+	}
+}
+
+var shell = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// TestTheCommandsOfThePage runs what the protocol page tells people to try.
+func TestTheCommandsOfThePage(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	page, err := os.ReadFile("../../docs/protocols/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "set -eu\n"
+	for _, block := range shell.FindAllSubmatch(page, -1) {
+		script += string(block[1])
+	}
+	s := program.Start(t, t.TempDir(), nil)
+	script = strings.ReplaceAll(script, "localhost:8080", s.HTTP)
+	out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	answers := strings.Split(strings.TrimSpace(string(out)), "\n")
+	for _, a := range answers {
+		if !strings.Contains(a, `"message":"success"`) {
+			t.Errorf("answered with %s", a)
+		}
+	}
+	if want := strings.Count(script, "\nask "); len(answers) != want || want < 9 {
+		t.Errorf("%d answers to %d commands\n%s", len(answers), want, out)
+	}
+	for _, want := range []string{`"text":"It is me."`, `"remark":"from the choir"`, `"name":"Shell"`} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing has %s\n%s", want, out)
+		}
 	}
 }

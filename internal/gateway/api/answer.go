@@ -133,6 +133,12 @@ func (c *call) write(status int, e envelope, compress bool) error {
 	if err != nil {
 		return err
 	}
+	c.send(status, b, compress)
+	return nil
+}
+
+// send writes JSON.
+func (c *call) send(status int, b []byte, compress bool) {
 	h := c.w.Header()
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	if compress && len(b) >= gzipFrom {
@@ -146,7 +152,6 @@ func (c *call) write(status int, e envelope, compress bool) error {
 	c.begun = true
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(b) // nobody is left to be told
-	return nil
 }
 
 func zipped(b []byte) []byte {

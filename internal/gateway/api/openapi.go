@@ -20,11 +20,8 @@ type object map[string]any
 // describe serves the document.
 func (g *Gateway) describe() operation {
 	return operation{status: http.StatusOK, in: reflect.TypeFor[nothing](), produces: "application/json", run: func(c *call) error {
-		h := c.w.Header()
-		h.Set("Content-Type", "application/json; charset=utf-8")
-		h.Set("Cache-Control", "public, max-age=300")
-		c.begun = true
-		_, _ = c.w.Write(g.openAPI) // nobody is left to be told
+		c.w.Header().Set("Cache-Control", "public, max-age=300")
+		c.send(http.StatusOK, g.openAPI, true)
 		return nil
 	}}
 }
