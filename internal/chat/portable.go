@@ -47,6 +47,7 @@ type Membership struct {
 	Conversation core.ConversationID
 	Role         core.Role // 0 means core.Plain
 	JoinedSeq    core.Seq  // what came before is not theirs to be delivered
+	ReadSeq      core.Seq  // what they have read
 	At           time.Time
 }
 
@@ -134,12 +135,12 @@ func (s *Service) Memberships(ctx context.Context, actor core.Actor, only core.U
 	return s.export(ctx, actor, "members", func(scan func(...any) error) error {
 		var m Membership
 		var at int64
-		if err := scan(&m.User, &m.Conversation, &m.Role, &m.JoinedSeq, &at); err != nil {
+		if err := scan(&m.User, &m.Conversation, &m.Role, &m.JoinedSeq, &m.ReadSeq, &at); err != nil {
 			return err
 		}
 		m.At = time.UnixMilli(at).UTC()
 		return yield(m)
-	}, `SELECT user_id, conversation_id, role, joined_seq, joined_at FROM member
+	}, `SELECT user_id, conversation_id, role, joined_seq, read_seq, joined_at FROM member
 		WHERE ?1 IN (0, user_id) OR conversation_id IN (
 			SELECT c.id FROM member me JOIN conversation c ON c.id = me.conversation_id WHERE me.user_id = ?1 AND c.kind = 1)
 		ORDER BY user_id, conversation_id`, int64(only))
@@ -434,15 +435,15 @@ func (s *Service) AdoptMembership(ctx context.Context, actor core.Actor, m Membe
 		}
 		m.Role = max(m.Role, core.Plain)
 		switch {
-		case m.JoinedSeq < 0, m.JoinedSeq > c.LastSeq, m.Role > core.Owner, m.Role > core.Plain && c.Kind == core.Direct,
+		case m.JoinedSeq < 0, m.JoinedSeq > c.LastSeq, m.ReadSeq < 0, m.ReadSeq > c.LastSeq, m.Role > core.Owner, m.Role > core.Plain && c.Kind == core.Direct,
 			c.Kind == core.Direct && m.User != users[0] && m.User != users[1]:
 			return core.ErrInvalid
 		}
 		if err := s.userExists(ctx, m.User); err != nil {
 			return err
 		}
-		_, err = s.db.Exec(ctx, `INSERT INTO member (user_id, conversation_id, role, joined_seq, joined_at) VALUES (?, ?, ?, ?, ?)`,
-			int64(m.User), int64(m.Conversation), int64(m.Role), int64(m.JoinedSeq), m.At.UnixMilli())
+		_, err = s.db.Exec(ctx, `INSERT INTO member (user_id, conversation_id, role, joined_seq, read_seq, joined_at)
+			VALUES (?, ?, ?, ?, ?, ?)`, int64(m.User), int64(m.Conversation), int64(m.Role), int64(m.JoinedSeq), int64(m.ReadSeq), m.At.UnixMilli())
 		return unlessTwice(err)
 	})
 	if err != nil {

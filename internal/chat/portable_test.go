@@ -95,6 +95,7 @@ func (tw *town) changeAll() {
 	_, err := tw.Chat.Edit(ctx, as(ann), lobby, 1, "hello again, @u1002 and @u1003")
 	tw.Check(err)
 	tw.Check(tw.Chat.Delete(ctx, as(bob), lobby, 3))
+	tw.Check(tw.Chat.MarkRead(ctx, as(bob), lobby, 2))
 	for _, e := range []string{"👍", "❤️"} {
 		_, err = tw.Chat.React(ctx, as(bob), lobby, 1, e, true)
 		tw.Check(err)
@@ -222,6 +223,7 @@ func TestAdoptTalkRefuses(t *testing.T) {
 		"nobody a member":        {member(chat.Membership{User: nobody, Conversation: room}), core.ErrUserNotFound},
 		"a member twice":         {member(chat.Membership{User: ann, Conversation: room}), core.ErrInvalid},
 		"joined in the future":   {member(chat.Membership{User: cyd, Conversation: room, JoinedSeq: 3}), core.ErrInvalid},
+		"read in the future":     {member(chat.Membership{User: cyd, Conversation: room, ReadSeq: 3}), core.ErrInvalid},
 		"more than an owner":     {member(chat.Membership{User: cyd, Conversation: room, Role: core.Owner + 1}), core.ErrInvalid},
 		"joined before the time": {member(chat.Membership{User: cyd, Conversation: room, JoinedSeq: -1}), core.ErrInvalid},
 		"a third in a chat":      {member(chat.Membership{User: cyd, Conversation: direct}), core.ErrInvalid},

@@ -50,6 +50,26 @@ type RoomLink struct {
 	Uses    int
 }
 
+// Chat is a conversation as one of its members sees it in a list.
+type Chat struct {
+	Conversation Conversation
+	With         Author   // of a direct chat, the other user
+	Role         Role     // the member's in a room
+	Last         *Message // nil if there is none that is theirs to read
+	ReadSeq      Seq      // what they have read
+	Unread       int      // others' messages after it, at most MaxUnread
+	Mentions     int      // those of them that name the member
+}
+
+// ReadMark is how far a member has read.
+type ReadMark struct {
+	User UserID
+	Seq  Seq
+}
+
+// MaxUnread is where unread messages are counted no further.
+const MaxUnread = 1000
+
 // Author is what a message shows of its sender.
 type Author struct {
 	ID     UserID

@@ -114,3 +114,23 @@ func (e MessageChanged) Audience() Audience {
 	}
 	return Audience{Room: e.Conversation.ID}
 }
+
+// ConversationRead says how far a member has read a conversation.
+type ConversationRead struct {
+	Conversation Conversation
+	User         UserID
+	Seq          Seq      // everything up to here
+	Members      []UserID // of a direct chat: both users; nil for a room
+}
+
+// Audience is both users of a direct chat, or the room: the reader's other clients, and the others. What somebody reads in
+// the lobby is nobody else's business, and would be too much for everybody.
+func (e ConversationRead) Audience() Audience {
+	switch {
+	case e.Conversation.Kind == Direct:
+		return Audience{Users: e.Members}
+	case e.Conversation.ID == Lobby:
+		return Audience{Users: []UserID{e.User}}
+	}
+	return Audience{Room: e.Conversation.ID}
+}

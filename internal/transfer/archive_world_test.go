@@ -217,6 +217,8 @@ func (h *house) change(root, ann, bob core.Actor) {
 		_, err = h.chat.Edit(ctx, who, core.Lobby, seq, who.Name()+" says @小包 and @root")
 		h.must(err)
 	}
+	h.must(h.chat.MarkRead(ctx, ann, core.Lobby, 5))
+	h.must(h.chat.MarkRead(ctx, bob, core.Lobby, 7))
 	h.must(h.chat.Delete(ctx, bob, room, 1))
 	h.must(h.chat.Delete(ctx, ann, room, 2))
 	for _, reply := range []core.Seq{3, 4} { // Bob's and Ann's

@@ -316,7 +316,7 @@ func (e *export) messages(ctx context.Context, put func(any) error) error {
 
 func (e *export) members(ctx context.Context, put func(any) error) error {
 	return e.Chat.Memberships(ctx, e.actor, e.person.ID, func(m chat.Membership) error {
-		return put(memberLine{m.User, m.Conversation, roleOf(m.Role), e.seq(m.Conversation, m.JoinedSeq), stamp(m.At)})
+		return put(memberLine{m.User, m.Conversation, roleOf(m.Role), e.seq(m.Conversation, m.JoinedSeq), e.readSeq(m), stamp(m.At)})
 	})
 }
 

@@ -199,6 +199,7 @@ type memberLine struct {
 	Conversation core.ConversationID `json:"conversation"`
 	Role         role                `json:"role,omitzero"` // none for a plain member
 	JoinedSeq    core.Seq            `json:"joined_seq"`
+	ReadSeq      core.Seq            `json:"read_seq,omitzero"`
 	Joined       stamp               `json:"joined"`
 }
 

@@ -101,3 +101,11 @@ func (e *export) forPerson(id core.ConversationID, m chat.MessageRecord) chat.Me
 	}
 	return m
 }
+
+// readSeq is what a member has read as it stands in the archive: in that of one person nobody is told what others have.
+func (e *export) readSeq(m chat.Membership) core.Seq {
+	if e.person.ID != 0 && m.User != e.person.ID {
+		return 0
+	}
+	return e.seq(m.Conversation, m.ReadSeq)
+}

@@ -59,7 +59,12 @@ CREATE TABLE mention (
 ) WITHOUT ROWID;
 CREATE INDEX mention_message ON mention (conversation_id, seq);
 
+-- What a member has read. What was there before anybody kept count of it counts as read.
+ALTER TABLE member ADD COLUMN read_seq INTEGER NOT NULL DEFAULT 0;
+UPDATE member SET read_seq = (SELECT last_seq FROM conversation c WHERE c.id = member.conversation_id);
+
 -- +goose Down
+ALTER TABLE member DROP COLUMN read_seq;
 DROP TABLE mention;
 DROP TABLE reaction;
 DROP TABLE message_change;
