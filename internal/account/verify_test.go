@@ -277,6 +277,7 @@ func TestManyVerifiesAtOnce(t *testing.T) {
 		for range hashesAtATime {
 			go func() { _ = e.hashes.run(e.ctx, func() { <-release }) }()
 		}
+		synctest.Wait() // they have the slots
 		results := make(chan error, 50)
 		for range cap(results) {
 			go func() { results <- e.verify("bob", "secret", home()) }()
