@@ -26,9 +26,9 @@ const (
 // MaxAvatar is how large the file of a picture may be that somebody uploads, in bytes.
 const MaxAvatar = 8 << 20
 
-// SetAvatar makes the middle of a picture the actor's. It is stored as a new file, in a form that every family of clients
-// shows; the one before is removed.
-func (s *Service) SetAvatar(ctx context.Context, actor core.Actor, r io.ReadSeeker) (core.User, error) {
+// SetAvatar makes the middle of a picture the actor's: core.ErrFileTooLarge if it is more than MaxAvatar, core.ErrNotAPicture if
+// it is none. It is stored as a new file, in a form that every family of clients shows; the one before is removed.
+func (s *Service) SetAvatar(ctx context.Context, actor core.Actor, r io.Reader) (core.User, error) {
 	u, err := s.setAvatar(ctx, actor, r)
 	if err != nil {
 		return core.User{}, fmt.Errorf("set an avatar: %w", err)
@@ -36,11 +36,16 @@ func (s *Service) SetAvatar(ctx context.Context, actor core.Actor, r io.ReadSeek
 	return u, nil
 }
 
-func (s *Service) setAvatar(ctx context.Context, actor core.Actor, r io.ReadSeeker) (core.User, error) {
+func (s *Service) setAvatar(ctx context.Context, actor core.Actor, r io.Reader) (core.User, error) {
 	if !actor.Known() {
 		return core.User{}, core.ErrLoginRequired
 	}
-	small, ending, err := s.square(ctx, r)
+	whole, err := s.arrive(r)
+	if err != nil {
+		return core.User{}, err
+	}
+	defer func() { _ = errors.Join(whole.Close(), os.Remove(whole.Name())) }()
+	small, ending, err := s.square(ctx, whole)
 	if err != nil {
 		return core.User{}, err
 	}
@@ -70,6 +75,28 @@ func (s *Service) setAvatar(ctx context.Context, actor core.Actor, r io.ReadSeek
 	return a.user, nil
 }
 
+// arrive keeps an upload in a file until it is there: many slow ones at once must not fill the memory.
+func (s *Service) arrive(r io.Reader) (*os.File, error) {
+	if err := os.MkdirAll(s.cfg.AvatarDir, 0o700); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(s.cfg.AvatarDir, avatarUnfinished)
+	if err != nil {
+		return nil, err
+	}
+	n, err := io.Copy(f, io.LimitReader(r, MaxAvatar+1))
+	if err == nil && n > MaxAvatar {
+		err = core.ErrFileTooLarge
+	}
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	return f, nil
+}
+
 // square makes a picture small; one at a time, since a large one takes much memory while it is decoded.
 func (s *Service) square(ctx context.Context, r io.ReadSeeker) ([]byte, string, error) {
 	late := time.NewTimer(avatarWait)
@@ -93,9 +120,6 @@ func (s *Service) square(ctx context.Context, r io.ReadSeeker) ([]byte, string, 
 func (s *Service) avatars() (*os.Root, error) { return os.OpenRoot(s.cfg.AvatarDir) }
 
 func (s *Service) writeAvatar(user, file string, content []byte) (err error) {
-	if err := os.MkdirAll(s.cfg.AvatarDir, 0o700); err != nil {
-		return err
-	}
 	root, err := s.avatars()
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"parley/internal/core"
 )
@@ -359,13 +360,23 @@ func TestAvatars(t *testing.T) {
 	for _, content := range []string{"", "<svg xmlns='http://www.w3.org/2000/svg'/>", "<html>"} {
 		e.is(outcomeOf(e.SetAvatar(e.ctx, ann, strings.NewReader(content))), core.ErrNotAPicture)
 	}
+	e.is(outcomeOf(e.SetAvatar(e.ctx, ann, io.LimitReader(endless{}, MaxAvatar+1))), core.ErrFileTooLarge)
+	e.is(outcomeOf(e.SetAvatar(e.ctx, ann, iotest.ErrReader(core.ErrIncomplete))), core.ErrIncomplete)
 	e.is(outcomeOf(e.SetAvatar(e.ctx, core.Actor{}, bytes.NewReader(testPNG(t)))), core.ErrLoginRequired)
 	e.no(e.SetDisabled(e.ctx, e.operator(), home(), "ann", true))
 	e.is(outcomeOf(e.SetAvatar(e.ctx, ann, bytes.NewReader(testPNG(t)))), core.ErrLoginRequired)
 	if files, err := os.ReadDir(filepath.Join(dir, "avatars", "ann")); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
 	}
+	if files, err := os.ReadDir(filepath.Join(dir, "avatars")); err != nil || len(files) != 1 {
+		t.Errorf("uploads are left: %v, %v", files, err)
+	}
 }
+
+// endless is a file without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // TestAnAvatarThatIsALinkLeadsNowhere: what is in the folder by other hands is not followed out of it.
 func TestAnAvatarThatIsALinkLeadsNowhere(t *testing.T) {

@@ -127,8 +127,8 @@ func (c *call) decodeBody(in any) error {
 	return nil
 }
 
-// upload reads the file of a form, whatever its field is called.
-func (c *call) upload() ([]byte, error) {
+// upload returns the file of a form, whatever its field is called.
+func (c *call) upload() (io.Reader, error) {
 	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, account.MaxAvatar+maxBody)
 	form, err := c.r.MultipartReader()
 	if err != nil {
@@ -139,18 +139,21 @@ func (c *call) upload() ([]byte, error) {
 		if err != nil {
 			return nil, uploadError(err)
 		}
-		if part.FileName() == "" {
-			continue
+		if part.FileName() != "" {
+			return formFile{part}, nil
 		}
-		b, err := io.ReadAll(io.LimitReader(part, account.MaxAvatar+1))
-		switch {
-		case err != nil:
-			return nil, uploadError(err)
-		case len(b) > account.MaxAvatar:
-			return nil, core.ErrFileTooLarge
-		}
-		return b, nil
 	}
+}
+
+// formFile names what can go wrong while it is read.
+type formFile struct{ r io.Reader }
+
+func (f formFile) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = uploadError(err)
+	}
+	return n, err
 }
 
 func uploadError(err error) error {

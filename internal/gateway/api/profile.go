@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"cmp"
 	"net/http"
 	"net/url"
@@ -54,11 +53,11 @@ func closeDevice(c *call, in deviceRequest) (nothing, error) {
 
 // docs/protocols/api.md#avatars.
 func uploadAvatar(c *call) error {
-	b, err := c.upload()
+	file, err := c.upload()
 	if err != nil {
 		return err
 	}
-	u, err := c.gw.Accounts.SetAvatar(c.ctx(), c.actor, bytes.NewReader(b))
+	u, err := c.gw.Accounts.SetAvatar(c.ctx(), c.actor, file)
 	if err != nil {
 		return err
 	}
