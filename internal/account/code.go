@@ -21,6 +21,12 @@ const (
 	day           = 24 * time.Hour
 )
 
+// How many digits a code has, by what the clients that ask for it let people type.
+const (
+	shortCode = 4
+	longCode  = 6
+)
+
 // code is a row of the code table.
 type code struct {
 	text     string // "" once it is used up
@@ -46,13 +52,21 @@ func days(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
 
 // SendCode sends a verification code to an e-mail address. While one is live, the same one is sent again.
 func (s *Service) SendCode(ctx context.Context, from core.Origin, email string) error {
-	if err := s.sendCode(ctx, from, email); err != nil {
+	if err := s.sendCode(ctx, from, email, shortCode); err != nil {
 		return fmt.Errorf("send a code: %w", err)
 	}
 	return nil
 }
 
-func (s *Service) sendCode(ctx context.Context, from core.Origin, email string) error {
+// SendLongCode is SendCode for clients whose codes have six digits. A live one of another length is replaced.
+func (s *Service) SendLongCode(ctx context.Context, from core.Origin, email string) error {
+	if err := s.sendCode(ctx, from, email, longCode); err != nil {
+		return fmt.Errorf("send a code: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) sendCode(ctx context.Context, from core.Origin, email string, digits int) error {
 	key, err := parseEmail(email)
 	if err != nil {
 		return err
@@ -66,7 +80,7 @@ func (s *Service) sendCode(ctx context.Context, from core.Origin, email string) 
 			return unlessNotFound(err)
 		}
 	}
-	text, err := s.liveCode(ctx, key)
+	text, err := s.liveCode(ctx, key, digits)
 	if err != nil {
 		return err
 	}
@@ -99,7 +113,7 @@ func (s *Service) sendPhoneCode(ctx context.Context, from core.Origin, phone str
 	if err := s.throttle.texting(ctx, phone, network(from.IP), s.cfg.RegisterPerHour); err != nil {
 		return err
 	}
-	text, err := s.liveCode(ctx, phone)
+	text, err := s.liveCode(ctx, phone, shortCode)
 	if err != nil {
 		return err
 	}
@@ -125,8 +139,8 @@ func unlessNotFound(err error) error {
 	return err
 }
 
-// liveCode returns the recipient's live code, a new one if there is none. It is on disk when liveCode returns.
-func (s *Service) liveCode(ctx context.Context, recipient string) (text string, err error) {
+// liveCode returns the recipient's live code, a new one if there is none of that length. It is on disk when liveCode returns.
+func (s *Service) liveCode(ctx context.Context, recipient string, digits int) (text string, err error) {
 	err = s.db.Update(ctx, func(ctx context.Context) error {
 		now := time.Now()
 		c, err := s.code(ctx, recipient)
@@ -135,11 +149,11 @@ func (s *Service) liveCode(ctx context.Context, recipient string) (text string, 
 			return err
 		case c.wrongOn(now) >= wrongADay:
 			return core.RetryLater(core.ErrThrottled, time.Unix((days(now)+1)*int64(day/time.Second), 0).Sub(now))
-		case c.live(now):
+		case c.live(now) && len(c.text) == digits:
 			text = c.text
 			return nil
 		}
-		text = newCode()
+		text = newCode(digits)
 		return s.putCode(ctx, recipient, code{
 			text: text, expires: now.Add(codeLife).UnixMilli(), day: days(now), wrong: c.wrongOn(now),
 		})
@@ -147,12 +161,12 @@ func (s *Service) liveCode(ctx context.Context, recipient string) (text string, 
 	return text, err
 }
 
-func newCode() string {
-	n, err := rand.Int(rand.Reader, big.NewInt(10_000))
+func newCode(digits int) string {
+	n, err := rand.Int(rand.Reader, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil))
 	if err != nil {
 		panic(err) // crypto/rand does not fail
 	}
-	return fmt.Sprintf("%04d", n)
+	return fmt.Sprintf("%0*d", digits, n)
 }
 
 // checkCode judges a guess without using the code up. A wrong guess is counted, and committed, before checkCode returns:

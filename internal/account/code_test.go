@@ -41,7 +41,7 @@ func TestCodesAreUniform(t *testing.T) {
 	var first [10]int
 	const n = 20_000
 	for range n {
-		c := newCode()
+		c := newCode(shortCode)
 		if len(c) != 4 {
 			t.Fatal(c)
 		}

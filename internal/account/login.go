@@ -52,18 +52,8 @@ func (s *Service) login(ctx context.Context, from core.Origin, login string, pas
 	case err != nil:
 		return core.User{}, err
 	}
-	try, err := s.throttle.admit(ctx, key, network(from.IP))
+	v, err := s.judge(ctx, from, key, a, password)
 	if err != nil {
-		return core.User{}, err
-	}
-	var v verdict
-	if err := s.hashes.run(ctx, func() { v = s.compare(a, password) }); err != nil {
-		return core.User{}, errors.Join(err, s.throttle.withdrawn(ctx, try))
-	}
-	if !v.ok {
-		return core.User{}, core.ErrBadCredentials
-	}
-	if err := s.throttle.succeeded(ctx, try); err != nil {
 		return core.User{}, err
 	}
 	if v.hash != a.hash || v.asSent != a.asSent {
@@ -72,6 +62,22 @@ func (s *Service) login(ctx context.Context, from core.Origin, login string, pas
 		}
 	}
 	return s.stillGood(ctx, a.user)
+}
+
+// judge compares a password with an account's, as often as the throttle lets it: core.ErrBadCredentials if it is wrong.
+func (s *Service) judge(ctx context.Context, from core.Origin, key string, a account, password Secret) (verdict, error) {
+	try, err := s.throttle.admit(ctx, key, network(from.IP))
+	if err != nil {
+		return verdict{}, err
+	}
+	var v verdict
+	if err := s.hashes.run(ctx, func() { v = s.compare(a, password) }); err != nil {
+		return verdict{}, errors.Join(err, s.throttle.withdrawn(ctx, try))
+	}
+	if !v.ok {
+		return verdict{}, core.ErrBadCredentials
+	}
+	return v, s.throttle.succeeded(ctx, try)
 }
 
 // welcome makes the place somebody comes from known to their account.

@@ -68,13 +68,16 @@ func (s *Service) compare(a account, password Secret) verdict {
 	return v
 }
 
-// revise changes an account in the context's unit of work and voids everything that was proved before: tokens now,
+// revise changes an account in the context's unit of work and voids everything that was proved before: tokens and devices now,
 // live sessions after the commit. It returns the account's new epoch.
 func (s *Service) revise(ctx context.Context, user core.UserID, query string, args ...any) (epoch int64, err error) {
 	if _, err := s.db.Exec(ctx, query, args...); err != nil {
 		return 0, err
 	}
 	if _, err := s.db.Exec(ctx, `DELETE FROM token WHERE user_id = ?`, user); err != nil {
+		return 0, err
+	}
+	if _, err := s.db.Exec(ctx, `DELETE FROM device WHERE user_id = ?`, user); err != nil {
 		return 0, err
 	}
 	if err := s.db.QueryRow(ctx, `SELECT epoch FROM "user" WHERE uid = ?`, []any{user}, &epoch); err != nil {

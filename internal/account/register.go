@@ -50,6 +50,15 @@ func (s *Service) Register(ctx context.Context, from core.Origin, r Registration
 	return u, nil
 }
 
+// RegisterActor is Register for clients that are logged in at once.
+func (s *Service) RegisterActor(ctx context.Context, from core.Origin, r Registration) (core.User, core.Actor, error) {
+	u, err := s.Register(ctx, from, r)
+	if err != nil {
+		return core.User{}, core.Actor{}, err
+	}
+	return u, core.NewActor(u), nil
+}
+
 func (s *Service) register(ctx context.Context, from core.Origin, r Registration) (core.User, error) {
 	byCode := r.RequireCode || r.Code != "" || s.cfg.Registration == Code
 	// A gateway whose clients know neither e-mail address nor phone number cannot register anybody by code.

@@ -109,7 +109,7 @@ func TestPolicies(t *testing.T) {
 		e := newEnv(t, policy(c.policy))
 		if c.code {
 			var err error
-			c.r.Code, err = e.liveCode(e.ctx, "bob@example.com")
+			c.r.Code, err = e.liveCode(e.ctx, "bob@example.com", shortCode)
 			e.no(err)
 		}
 		u, err := e.Register(e.ctx, home(), c.r)

@@ -26,6 +26,8 @@ const (
 type Config struct {
 	Registration    string // Open, Code, Invite or Closed; "" is Open
 	RegisterPerHour int    // registrations an hour from one IP, 0 for no limit
+	Requests        int    // requests a minute that Pace lets through, 0 for no limit
+	AvatarDir       string // where the people's pictures are kept: a folder for each name
 	Log             *slog.Logger
 	Metrics         *obs.Metrics
 }
@@ -62,7 +64,10 @@ type Service struct {
 	hashes   *hasher
 	pairs    *pairs
 	logins   *logins
+	key      signingKey
+	pictures chan struct{} // held by whoever decodes one
 	revoked  []func(core.UserID, int64)
+	leaving  []func(context.Context, core.UserID) error
 }
 
 // New returns the service. All of Config's pointers must be set.
@@ -73,12 +78,19 @@ func New(db *store.DB, keys *cluster.Local, mail Mailer, texts Texter, audit Aud
 	return &Service{
 		db: db, throttle: throttle{keys}, mail: mail, texts: texts, audit: audit, rooms: rooms, cfg: cfg,
 		hashes: newHasher(defaultCost), pairs: newPairs(), logins: newLogins(),
+		pictures: make(chan struct{}, 1),
 	}
 }
 
 // OnRevoke registers what must happen when an account's epoch rises: everything that was proved under an older epoch
 // is void. fn runs after the commit and must not block. OnRevoke is called before the service is used.
 func (s *Service) OnRevoke(fn func(user core.UserID, epoch int64)) { s.revoked = append(s.revoked, fn) }
+
+// OnLeave registers what else has to go when somebody deletes their account. fn runs in the unit of work of the deletion.
+// OnLeave is called before the service is used.
+func (s *Service) OnLeave(fn func(ctx context.Context, user core.UserID) error) {
+	s.leaving = append(s.leaving, fn)
+}
 
 // Profile returns an account: in full to its owner and to those who administer, else what everybody may see.
 func (s *Service) Profile(ctx context.Context, actor core.Actor, user core.UserID) (core.User, error) {

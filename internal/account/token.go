@@ -126,20 +126,15 @@ func (s *Service) renew(ctx context.Context, id, used int64, now time.Time, ttl 
 	})
 }
 
-// Sweep deletes tokens and codes that have run out, a few at a time so that messages pass in between.
+// Sweep deletes tokens, devices and codes that have run out, a few at a time so that messages pass in between.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := time.Now()
-	for {
-		var n int64
-		err := s.db.Update(ctx, func(ctx context.Context) (err error) {
-			n, err = s.db.Exec(ctx, `DELETE FROM token WHERE id IN (SELECT id FROM token WHERE expires_at <= ? LIMIT ?)`, now.UnixMilli(), sweepRows)
-			return err
-		})
-		if err != nil {
+	for _, query := range []string{
+		`DELETE FROM token WHERE id IN (SELECT id FROM token WHERE expires_at <= ? LIMIT ?)`,
+		`DELETE FROM device WHERE id IN (SELECT id FROM device WHERE expires_at <= ? LIMIT ?)`,
+	} {
+		if err := s.sweep(ctx, query, now); err != nil {
 			return fmt.Errorf("sweep tokens: %w", err)
-		}
-		if n < sweepRows {
-			break
 		}
 	}
 	err := s.db.Update(ctx, func(ctx context.Context) error {
@@ -150,4 +145,18 @@ func (s *Service) Sweep(ctx context.Context) error {
 		return fmt.Errorf("sweep codes: %w", err)
 	}
 	return nil
+}
+
+// sweep runs a query that deletes some rows until it finds no more.
+func (s *Service) sweep(ctx context.Context, query string, now time.Time) error {
+	for {
+		var n int64
+		err := s.db.Update(ctx, func(ctx context.Context) (err error) {
+			n, err = s.db.Exec(ctx, query, now.UnixMilli(), sweepRows)
+			return err
+		})
+		if err != nil || n < sweepRows {
+			return err
+		}
+	}
 }

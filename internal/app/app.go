@@ -54,6 +54,7 @@ type App struct {
 	contacts   *contact.Service
 	chat       *chat.Service
 	files      *file.Service
+	audit      *audit.Log
 	control    *control.Gateway
 }
 
@@ -78,15 +79,20 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	a.hub = session.NewHub(log, a.metrics, a.goroutines)
 	a.contacts = contact.New(a.db, account.NameKey, a.hub.Publish, contact.Config{Strangers: cfg.Chat.Strangers})
 	a.chat = chat.New(chat.Config{
-		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
+		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, NameKey: account.NameKey,
+		Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
 	a.contacts.OnChange(a.chat.ContactsChanged)
-	trail := audit.New(a.db)
-	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{mail}, texter{texts}, trail, a.chat, account.Config{
-		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Log: log, Metrics: a.metrics,
+	a.audit = audit.New(a.db)
+	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{mail}, texter{texts}, a.audit, a.chat, account.Config{
+		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Requests: cfg.Limits.Requests,
+		AvatarDir: a.path(avatarDir), Log: log, Metrics: a.metrics,
 	})
+	a.accounts.OnLeave(a.contacts.Forget)
+	a.accounts.OnLeave(a.chat.LeaveAll)
+	a.accounts.OnLeave(a.chat.LeaveAll)
 	a.files = file.New(file.Config{
-		DB: a.db, Blobs: blobs, Rooms: a.chat, Audit: trail, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
+		DB: a.db, Blobs: blobs, Rooms: a.chat, Audit: a.audit, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 		MaxFile: int64(cfg.Limits.FileMB) << 20, Quota: int64(cfg.Limits.QuotaMB) << 20,
 		Keep: time.Duration(cfg.Files.KeepDays) * 24 * time.Hour,
 	})
@@ -96,7 +102,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	})
 	a.control = control.New(a.accounts, log)
 	a.control.ServeImports(a.imports())
-	a.control.ServeArchives(a.archives(trail))
+	a.control.ServeArchives(a.archives(a.audit))
 	a.hub.Start(a.chat)
 	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })
 	a.metrics.Gauge("chat", "pending_posts", "Posts that wait for their commit.", func() float64 { return float64(a.chat.Pending()) })

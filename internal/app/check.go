@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,9 @@ func Check(ctx context.Context, cfg config.Config) []Finding {
 	}
 	if !running {
 		findings = append(findings, checkPorts(ctx, cfg)...)
+	}
+	if cfg.HTTPS.Addr != "" {
+		findings = append(findings, Finding{"certificate", checkCertificate(cfg), "set one of tls.cert with tls.key, tls.acme and tls.self_signed"})
 	}
 	if cfg.Mail.SMTP != "" {
 		findings = append(findings, Finding{"mail server", checkDial(ctx, cfg.Mail.SMTP), "check mail.smtp and the way to that server"})
@@ -135,4 +139,16 @@ func checkDial(ctx context.Context, rawURL string) error {
 		return err
 	}
 	return conn.Close()
+}
+
+// checkCertificate looks at what https.addr would prove itself with, and makes nothing.
+func checkCertificate(cfg config.Config) error {
+	if waysToProve(cfg) != 1 {
+		return errNoCertificate
+	}
+	if cfg.TLS.Cert == "" && cfg.TLS.Key == "" {
+		return nil
+	}
+	_, err := tls.LoadX509KeyPair(cfg.TLS.Cert, cfg.TLS.Key)
+	return err
 }

@@ -6,9 +6,14 @@ import (
 	"net/http/pprof"
 	"path"
 	"strings"
+
+	"parley/internal/gateway/api"
 )
 
-// routes is everything on http.addr. What no family knows is llfc's 404, but for a browser's first page.
+// setupPage is a page for browsers, as front registers it.
+const setupPage = "GET /setup"
+
+// routes is everything on http.addr and https.addr. What no family knows is llfc's 404, but for a browser's first page.
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	s.llfc.Routes(mux)
@@ -19,14 +24,23 @@ func (s *server) routes() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && r.URL.Path == "/" && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		if r.Method == http.MethodGet && r.URL.Path == "/" && acceptsHTML(r) {
 			s.front.Home(w, r)
 			return
 		}
 		s.llfc.NotFound(w, r)
 	})
-	return exact(mux, s.llfc.NotFound)
+	old := exact(s.toTLS(mux, mux), s.llfc.NotFound)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == api.Prefix || strings.HasPrefix(r.URL.Path, api.Prefix+"/") {
+			s.api.ServeHTTP(w, r)
+			return
+		}
+		old.ServeHTTP(w, r)
+	})
 }
+
+func acceptsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
 // exact answers paths that are not clean with notFound, where a mux would send the client elsewhere.
 func exact(mux http.Handler, notFound http.HandlerFunc) http.Handler {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"parley/internal/config"
+	"parley/internal/gateway/api"
 	"parley/internal/gateway/cs3"
 	"parley/internal/gateway/dpc"
 	"parley/internal/gateway/front"
@@ -34,8 +36,11 @@ type server struct {
 	llfc  *llfc.Gateway
 	cs3   *cs3.Gateway
 	dpc   *dpc.Gateway
+	api   *api.Gateway
 	front *front.Gateway
 	ready atomic.Bool
+
+	secure secure
 
 	listeners []listener
 	failed    chan error
@@ -77,7 +82,15 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 		Accounts: s.accounts, Chat: s.chat, Files: s.files, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
 		Metrics: s.metrics, Listen: s.cfg.DPC.Listen,
 	})
+	s.api = api.New(api.Config{
+		Accounts: s.accounts, Contacts: s.contacts, Audit: s.audit, Log: s.log,
+		PublicURL: s.cfg.HTTP.PublicURL, Origins: config.List(s.cfg.HTTP.Origins),
+	})
 	s.front = front.New(s.accounts, s.log, s.ways)
+	var err error
+	if s.secure, err = s.secured(); err != nil {
+		return err
+	}
 	if err := s.listen(ctx); err != nil {
 		return err
 	}
@@ -98,6 +111,9 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 			}
 		})
 	}
+	if err := s.secure.start(background); err != nil {
+		return err
+	}
 	if err := s.welcome(ctx, out); err != nil {
 		return err
 	}
@@ -114,18 +130,20 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 
 // listen opens every address of the configuration before anything is served, so that a busy port is known at once.
 func (s *server) listen(ctx context.Context) error {
+	routes := s.routes()
 	open := map[string]func(key string, ln net.Listener){
-		"http.addr": s.http(s.routes()),
+		"http.addr":  s.http(s.secure.challenges(routes), nil),
+		"https.addr": s.http(routes, s.secure.tls),
 		"llfc.addr": func(key string, ln net.Listener) {
 			s.llfc.Bind(ln)
 			s.socket(s.llfc.Serve)(key, ln)
 		},
 		"cs3.addr":      s.socket(s.cs3.Serve),
-		"cs3.http_addr": s.http(exact(s.cs3.Handler(), http.NotFound)),
+		"cs3.http_addr": s.http(exact(s.cs3.Handler(), http.NotFound), nil),
 		"dpc.auth_addr": s.socket(s.dpc.ServeAuth),
 		"dpc.chat_addr": s.socket(s.dpc.ServeChat),
 		"dpc.file_addr": s.transfers(s.dpc.ServeFiles, s.dpc.Stop),
-		"metrics.addr":  s.http(s.inspection()),
+		"metrics.addr":  s.http(s.inspection(), nil),
 	}
 	for _, l := range addresses(&s.cfg) {
 		if *l.addr == "" {
@@ -150,6 +168,7 @@ type address struct {
 func addresses(cfg *config.Config) []address {
 	return []address{
 		{"http.addr", &cfg.HTTP.Addr},
+		{"https.addr", &cfg.HTTPS.Addr},
 		{"llfc.addr", &cfg.LLFC.Addr},
 		{"cs3.addr", &cfg.CS3.Addr},
 		{"cs3.http_addr", &cfg.CS3.HTTPAddr},
@@ -178,7 +197,8 @@ func (s *server) transfers(serve func(net.Listener) error, stop func(context.Con
 	}
 }
 
-func (s *server) http(h http.Handler) func(string, net.Listener) {
+// http is for HTTP, over TLS if secure is not nil.
+func (s *server) http(h http.Handler, secure *tls.Config) func(string, net.Listener) {
 	return func(key string, ln net.Listener) {
 		srv := &http.Server{
 			Handler:           s.metrics.HTTP(key, h),
@@ -187,9 +207,14 @@ func (s *server) http(h http.Handler) func(string, net.Listener) {
 			WriteTimeout:      60 * time.Second,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    32 << 10,
+			TLSConfig:         secure,
 			ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		}
-		s.listeners = append(s.listeners, listener{key, ln, srv.Serve, func(ctx context.Context) error {
+		serve := srv.Serve
+		if secure != nil {
+			serve = func(ln net.Listener) error { return srv.ServeTLS(ln, "", "") }
+		}
+		s.listeners = append(s.listeners, listener{key, ln, serve, func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, httpStopTimeout)
 			defer cancel()
 			err := srv.Shutdown(ctx)
@@ -239,5 +264,6 @@ func (s *server) stop(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	s.secure.end()
 	return s.Close(ctx)
 }

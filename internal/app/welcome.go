@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"parley/internal/gateway/api"
 	"parley/internal/gateway/front"
 )
 
@@ -28,6 +29,14 @@ func (s *server) addr(key, host string) string {
 		return net.JoinHostPort(host, strconv.Itoa(int(ap.Port())))
 	}
 	return ""
+}
+
+// page returns where browsers are best sent: the public URL if the operator gave it, otherwise https.addr if there is one.
+func (s *server) page(host string) string {
+	if s.secure.tls != nil && s.cfg.HTTP.PublicURL == "" {
+		return s.secureHome(host)
+	}
+	return s.home(host)
 }
 
 // home returns the URL of http.addr, or the public one if the operator gave it; "" if there is none.
@@ -59,6 +68,9 @@ func (s *server) ways(host string) []front.Way {
 	if llfc == "" {
 		llfc = s.addr("llfc.addr", host)
 	}
+	if page := s.page(host); page != "" {
+		add("API", "", page+api.Prefix)
+	}
 	add("llfc", "", s.home(host), "tcp ", llfc)
 	add("CS3", "http://", s.addr("cs3.http_addr", host), "tcp ", s.addr("cs3.addr", host))
 	add("DPC", "auth ", s.addr("dpc.auth_addr", host), "chat ", s.addr("dpc.chat_addr", host), "files ", s.addr("dpc.file_addr", host))
@@ -83,8 +95,11 @@ func (s *server) welcome(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if home := s.home("localhost"); token != "" && home != "" {
-		fmt.Fprintf(out, "\nMake the first administrator here (the link works once):\n  %s/setup?token=%s\n", home, token)
+	if s.secure.fingerprint != "" {
+		fmt.Fprintf(out, "\nBrowsers will warn of the certificate. Its SHA-256 fingerprint is\n  %s\n", s.secure.fingerprint)
+	}
+	if page := s.page("localhost"); token != "" && page != "" {
+		fmt.Fprintf(out, "\nMake the first administrator here (the link works once):\n  %s/setup?token=%s\n", page, token)
 	}
 	fmt.Fprintln(out)
 	return nil

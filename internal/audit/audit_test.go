@@ -122,3 +122,22 @@ func TestRecordReportsThatItCouldNot(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestPagesAreForThoseWhoAdminister(t *testing.T) {
+	_, log := open(t)
+	admin := core.NewActor(core.User{ID: 7, Name: "ann", Admin: true})
+	for _, action := range []string{"first", "second", "third"} {
+		if err := log.Record(t.Context(), admin, action, "user 8", "", core.Origin{Gateway: "test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, total, err := log.Page(t.Context(), admin, 1, 1)
+	if err != nil || total != 3 || len(list) != 1 || list[0].Action != "second" || list[0].Name != "ann" || list[0].At.IsZero() {
+		t.Errorf("%+v of %d, %v", list, total, err)
+	}
+	for _, actor := range []core.Actor{{}, core.NewActor(core.User{ID: 8, Name: "bob"})} {
+		if _, _, err := log.Page(t.Context(), actor, 0, 10); !errors.Is(err, core.ErrForbidden) {
+			t.Error(err)
+		}
+	}
+}

@@ -70,7 +70,7 @@ func TestRooms(t *testing.T) {
 	tw.seqs(ann, user(cyd), chat.RetryRecent, draft("", "x"))
 	rooms, err := tw.Chat.Rooms(t.Context(), as(ann))
 	tw.Check(err)
-	want := []core.Conversation{{ID: core.Lobby, Kind: core.Room, Name: "lobby"}, {ID: room, Kind: core.Room, Name: "room10", LastSeq: 1}}
+	want := []core.Conversation{{ID: core.Lobby, Kind: core.Room, Name: "lobby", Public: true}, {ID: room, Kind: core.Room, Name: "room10", LastSeq: 1}}
 	if fmt.Sprint(rooms) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", rooms, want)
 	}

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -138,10 +139,10 @@ func (s *Service) Behind(ctx context.Context, user core.UserID, gateway core.Gat
 
 // unconfirmed returns where the stored cursors are not at the head, and the heads.
 func (s *Service) unconfirmed(ctx context.Context, user core.UserID, gateway core.Gateway) (at []core.Position, heads []core.Seq, err error) {
-	rows, err := s.db.Query(ctx, `SELECT c.id, c.last_seq, COALESCE(k.seq, m.joined_seq)
+	rows, err := s.db.Query(ctx, `SELECT c.id, c.last_seq, max(COALESCE(k.seq, 0), m.joined_seq)
 		FROM member m JOIN conversation c ON c.id = m.conversation_id
 		LEFT JOIN cursor k ON k.user_id = m.user_id AND k.gateway = ? AND k.conversation_id = c.id
-		WHERE m.user_id = ? AND c.last_seq > COALESCE(k.seq, m.joined_seq)`, string(gateway), int64(user))
+		WHERE m.user_id = ? AND c.last_seq > max(COALESCE(k.seq, 0), m.joined_seq)`, string(gateway), int64(user))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -188,8 +189,9 @@ func (s *Service) lobbyStart(ctx context.Context, after, last core.Seq) (core.Se
 	return max(after, young-1), err
 }
 
-// Page reads what follows a position of a conversation.
-func (s *Service) Page(ctx context.Context, id core.ConversationID, after core.Seq) (session.Page, error) {
+// Page reads what follows a position of a conversation. Of a room it has what was said while the viewer is in it; viewer 0
+// is for listeners, who are shown the room by their gateway.
+func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.ConversationID, after core.Seq) (session.Page, error) {
 	page := session.Page{End: after}
 	conv, members, err := s.conversation(ctx, id)
 	if errors.Is(err, core.ErrConversationNotFound) {
@@ -198,10 +200,15 @@ func (s *Service) Page(ctx context.Context, id core.ConversationID, after core.S
 	if err != nil {
 		return page, err
 	}
+	if id == core.Lobby || conv.Kind == core.Direct {
+		viewer = 0 // everybody is in the lobby, and events of a direct chat come to its two users only
+	}
 	rows, err := s.db.Query(ctx, `SELECT m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''),
-			COALESCE(m.client_id, ''), m.text, m.origin, m.created_at
+			COALESCE(m.client_id, ''), m.text, m.origin, m.created_at, m.deleted_at > 0
 		FROM message m LEFT JOIN "user" u ON u.uid = m.sender_id
-		WHERE m.conversation_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?`, int64(id), int64(after), pageMessages+1)
+		WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.seq > (SELECT CASE WHEN ?4 = 0 THEN 0 ELSE
+			COALESCE((SELECT joined_seq FROM member WHERE user_id = ?4 AND conversation_id = ?1), ?5) END)
+		ORDER BY m.seq LIMIT ?3`, int64(id), int64(after), pageMessages+1, int64(viewer), int64(math.MaxInt64)) // one statement: nobody leaves between its parts
 	if err != nil {
 		return page, err
 	}
@@ -214,13 +221,15 @@ func (s *Service) Page(ctx context.Context, id core.ConversationID, after core.S
 		}
 		var m core.Message
 		var at int64
-		if err := rows.Scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at); err != nil {
+		if err := rows.Scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.Deleted); err != nil {
 			return page, err
 		}
 		m.At = time.UnixMilli(at)
 		messages, bytes = messages+1, bytes+len(m.Text)
 		page.End = m.Seq
-		addToRun(&page, conv, members, m)
+		if !m.Deleted { // what was deleted is delivered to nobody any more
+			addToRun(&page, conv, members, m)
+		}
 	}
 	return page, rows.Err()
 }
@@ -234,7 +243,7 @@ func addToRun(page *session.Page, conv core.Conversation, members []core.UserID,
 			size += len(last.Messages[i].Text)
 		}
 		prev := last.Messages[len(last.Messages)-1]
-		if prev.Author.ID == m.Author.ID && prev.Origin == m.Origin && len(last.Messages) < runMessages && size <= runBytes {
+		if prev.Seq+1 == m.Seq && prev.Author.ID == m.Author.ID && prev.Origin == m.Origin && len(last.Messages) < runMessages && size <= runBytes {
 			last.Messages = append(last.Messages, m)
 			return
 		}

@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -27,9 +28,10 @@ func as(uid core.UserID) core.Actor { return core.NewActor(core.User{ID: uid, Na
 type town struct {
 	*line.World
 
-	mu     sync.Mutex // guards events
+	mu     sync.Mutex // guards both
 	events []core.MessagesPosted
-	poison string // a text whose publication panics
+	others []core.Event // that are no messages
+	poison string       // a text whose publication panics
 }
 
 func newTown(t testing.TB, opts line.Options) *town {
@@ -43,6 +45,8 @@ func newTown(t testing.TB, opts line.Options) *town {
 				tw.mu.Unlock()
 				panic(tw.poison)
 			}
+		} else {
+			tw.others = append(tw.others, e)
 		}
 		tw.mu.Unlock()
 		next(e)
@@ -64,6 +68,28 @@ func (tw *town) published() []core.MessagesPosted {
 	tw.mu.Lock()
 	defer tw.mu.Unlock()
 	return tw.events
+}
+
+// happened returns the events that are no messages since it was called last, as text.
+func (tw *town) happened() (out []string) {
+	tw.mu.Lock()
+	defer tw.mu.Unlock()
+	for _, e := range tw.others {
+		switch e := e.(type) {
+		case core.RoomChanged:
+			out = append(out, fmt.Sprintf("room %d is %q %q %v by %d", e.Room.ID, e.Room.Name, e.Room.Topic, e.Room.Public, e.By.ID))
+		case core.MemberJoined:
+			out = append(out, fmt.Sprintf("%d joined %d as %d by %d", e.Member.User.ID, e.Room.ID, e.Member.Role, e.By))
+		case core.MemberLeft:
+			out = append(out, fmt.Sprintf("%d left %d by %d", e.User.ID, e.Room.ID, e.By))
+		case core.MemberChanged:
+			out = append(out, fmt.Sprintf("%d is %d in %d muted %v by %d", e.Member.User.ID, e.Member.Role, e.Room.ID, !e.Member.MutedUntil.IsZero(), e.By))
+		default:
+			out = append(out, fmt.Sprintf("%T", e))
+		}
+	}
+	tw.others = nil
+	return out
 }
 
 // say posts and waits for the result.

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	maxRoomName = 255 // bytes
-	maxGateway  = 32  // bytes
+	maxRoomName   = 255          // bytes
+	maxTopicBytes = 4 * maxTopic // bytes
+	maxGateway    = 32           // bytes
 )
 
 // ConversationRecord is a conversation as it moves from one server to another.
@@ -23,16 +24,30 @@ type ConversationRecord struct {
 	ID      core.ConversationID
 	Kind    core.ConversationKind
 	Name    string         // of a room
+	Topic   string         // of a room
+	Public  bool           // of a room; the lobby always is
 	Users   [2]core.UserID // of a direct chat, the lower uid first
 	LastSeq core.Seq
-	At      time.Time // when it was made
+	Change  core.Change // the last change to one of its messages
+	At      time.Time   // when it was made
+	// Restrictions is what holds for users in a room, by their uids.
+	Restrictions []Restriction
+}
+
+// Restriction is what holds for a user in a room, whether they are in it or not, as it moves from one server to another.
+type Restriction struct {
+	User       core.UserID
+	MutedUntil time.Time // zero if they may post
+	ShutOut    bool      // they were removed, and need an admin to come back
 }
 
 // Membership says that a user is in a conversation, as it moves from one server to another.
 type Membership struct {
 	User         core.UserID
 	Conversation core.ConversationID
-	JoinedSeq    core.Seq // what came before is not theirs to be delivered
+	Role         core.Role // 0 means core.Plain
+	JoinedSeq    core.Seq  // what came before is not theirs to be delivered
+	ReadSeq      core.Seq  // what they have read
 	At           time.Time
 }
 
@@ -45,6 +60,20 @@ type MessageRecord struct {
 	Text     string
 	Origin   core.Gateway
 	At       time.Time
+
+	ReplyTo   core.Seq      // 0 if it answers none
+	EditedAt  time.Time     // zero if it was not
+	DeletedAt time.Time     // zero if it was not, else there is no text
+	Change    core.Change   // its last change, 0 if there was none
+	Mentions  []core.UserID // by their uids
+	Reactions []ReactionRecord
+}
+
+// ReactionRecord is a reaction to a message as it moves from one server to another.
+type ReactionRecord struct {
+	User  core.UserID
+	Emoji string
+	At    time.Time
 }
 
 // CursorRecord says what a user's clients of a gateway have got, as it moves from one server to another.
@@ -62,13 +91,14 @@ type GatewayUse struct {
 	Since   time.Time
 }
 
-// Conversations yields all conversations by their ids, those that only is a member of if it is not 0.
+// Conversations yields all conversations by their ids, those that only is a member of if it is not 0; then they have that
+// user's restrictions only.
 func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core.UserID, yield func(ConversationRecord) error) error {
 	return s.export(ctx, actor, "conversations", func(scan func(...any) error) error {
 		var c ConversationRecord
 		var key string
 		var at int64
-		if err := scan(&c.ID, &c.Kind, &c.Name, &key, &c.LastSeq, &at); err != nil {
+		if err := scan(&c.ID, &c.Kind, &c.Name, &c.Topic, &c.Public, &key, &c.LastSeq, &c.Change, &at); err != nil {
 			return err
 		}
 		if c.Kind == core.Direct {
@@ -77,9 +107,26 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 			}
 		}
 		c.At = time.UnixMilli(at).UTC()
+		var err error
+		if c.Restrictions, err = s.restrictions(ctx, c.ID, only); err != nil {
+			return err
+		}
 		return yield(c)
-	}, `SELECT c.id, c.kind, c.name, COALESCE(c.direct_key, ''), c.last_seq, c.created_at FROM conversation c
+	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, COALESCE(c.direct_key, ''), c.last_seq, c.change_seq, c.created_at FROM conversation c
 		WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM member m WHERE m.user_id = ?1 AND m.conversation_id = c.id) ORDER BY c.id`, int64(only))
+}
+
+func (s *Service) restrictions(ctx context.Context, id core.ConversationID, only core.UserID) (list []Restriction, err error) {
+	err = s.each(ctx, func(scan func(...any) error) error {
+		var r Restriction
+		var until int64
+		err := scan(&r.User, &until, &r.ShutOut)
+		r.MutedUntil = utc(until)
+		list = append(list, r)
+		return err
+	}, `SELECT user_id, muted_until, shut_out FROM restriction
+		WHERE conversation_id = ?1 AND ?2 IN (0, user_id) ORDER BY user_id`, int64(id), int64(only))
+	return list, err
 }
 
 // Memberships yields all memberships by user and conversation. If only is not 0: that user's, and those of the others in
@@ -88,12 +135,12 @@ func (s *Service) Memberships(ctx context.Context, actor core.Actor, only core.U
 	return s.export(ctx, actor, "members", func(scan func(...any) error) error {
 		var m Membership
 		var at int64
-		if err := scan(&m.User, &m.Conversation, &m.JoinedSeq, &at); err != nil {
+		if err := scan(&m.User, &m.Conversation, &m.Role, &m.JoinedSeq, &m.ReadSeq, &at); err != nil {
 			return err
 		}
 		m.At = time.UnixMilli(at).UTC()
 		return yield(m)
-	}, `SELECT user_id, conversation_id, joined_seq, joined_at FROM member
+	}, `SELECT user_id, conversation_id, role, joined_seq, read_seq, joined_at FROM member
 		WHERE ?1 IN (0, user_id) OR conversation_id IN (
 			SELECT c.id FROM member me JOIN conversation c ON c.id = me.conversation_id WHERE me.user_id = ?1 AND c.kind = 1)
 		ORDER BY user_id, conversation_id`, int64(only))
@@ -103,14 +150,55 @@ func (s *Service) Memberships(ctx context.Context, actor core.Actor, only core.U
 func (s *Service) Messages(ctx context.Context, actor core.Actor, id core.ConversationID, by core.UserID, yield func(MessageRecord) error) error {
 	return s.export(ctx, actor, "messages", func(scan func(...any) error) error {
 		var m MessageRecord
-		var at int64
-		if err := scan(&m.Seq, &m.Sender, &m.ClientID, &m.Retry, &m.Text, &m.Origin, &at); err != nil {
+		var at, edited, deleted int64
+		var mentions, reactions bool
+		if err := scan(&m.Seq, &m.Sender, &m.ClientID, &m.Retry, &m.Text, &m.Origin, &at, &m.ReplyTo, &edited, &deleted, &m.Change,
+			&mentions, &reactions); err != nil {
 			return err
 		}
-		m.At = time.UnixMilli(at).UTC()
+		m.At, m.EditedAt, m.DeletedAt = time.UnixMilli(at).UTC(), utc(edited), utc(deleted)
+		if mentions || reactions {
+			if err := s.recordExtras(ctx, id, &m); err != nil {
+				return err
+			}
+		}
 		return yield(m)
-	}, `SELECT seq, sender_id, COALESCE(client_id, ''), retry, text, origin, created_at FROM message
-		WHERE conversation_id = ?1 AND ?2 IN (0, sender_id) ORDER BY seq`, int64(id), int64(by))
+	}, `SELECT m.seq, m.sender_id, COALESCE(m.client_id, ''), m.retry, m.text, m.origin, m.created_at, m.reply_to, m.edited_at, m.deleted_at,
+			COALESCE(ch.change_seq, 0),
+			EXISTS (SELECT 1 FROM mention x WHERE x.conversation_id = m.conversation_id AND x.seq = m.seq),
+			EXISTS (SELECT 1 FROM reaction x WHERE x.conversation_id = m.conversation_id AND x.seq = m.seq)
+		FROM message m LEFT JOIN message_change ch ON ch.conversation_id = m.conversation_id AND ch.seq = m.seq
+		WHERE m.conversation_id = ?1 AND ?2 IN (0, m.sender_id) ORDER BY m.seq`, int64(id), int64(by))
+}
+
+// utc is moment in UTC.
+func utc(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// recordExtras fills in who is mentioned in a message and who reacted to it.
+func (s *Service) recordExtras(ctx context.Context, id core.ConversationID, m *MessageRecord) error {
+	err := s.each(ctx, func(scan func(...any) error) error {
+		var u core.UserID
+		err := scan(&u)
+		m.Mentions = append(m.Mentions, u)
+		return err
+	}, `SELECT user_id FROM mention WHERE conversation_id = ? AND seq = ? ORDER BY user_id`, int64(id), int64(m.Seq))
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, func(scan func(...any) error) error {
+		var r ReactionRecord
+		var at int64
+		err := scan(&r.User, &r.Emoji, &at)
+		r.At = utc(at)
+		m.Reactions = append(m.Reactions, r)
+		return err
+	}, `SELECT user_id, emoji, created_at FROM reaction WHERE conversation_id = ? AND seq = ? ORDER BY created_at, user_id, emoji`,
+		int64(id), int64(m.Seq))
 }
 
 // Cursors yields what the users' clients have got, by user, gateway and conversation; those of only if it is not 0.
@@ -177,10 +265,10 @@ func (s *Service) AdoptConversation(ctx context.Context, actor core.Actor, c Con
 func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (core.ConversationID, error) {
 	var key any
 	switch {
-	case c.ID < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name:
+	case c.ID < 0, c.Change < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name, len(c.Topic) > maxTopicBytes, clean(c.Topic) != c.Topic:
 		return 0, core.ErrInvalid
 	case c.Kind == core.Room && c.Users == [2]core.UserID{}:
-	case c.Kind == core.Direct && c.Name == "" && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
+	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
 		key = directKey(c.Users[0], c.Users[1])
 		for _, u := range c.Users {
 			if err := s.userExists(ctx, u); err != nil {
@@ -191,22 +279,39 @@ func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (
 		return 0, core.ErrInvalid
 	}
 	if c.ID == core.Lobby {
-		n, err := s.db.Exec(ctx, `UPDATE conversation SET name = ?, created_at = ? WHERE id = ? AND last_seq = 0`, c.Name, c.At.UnixMilli(), int64(c.ID))
+		n, err := s.db.Exec(ctx, `UPDATE conversation SET name = ?, topic = ?, change_seq = ?, created_at = ? WHERE id = ? AND last_seq = 0`,
+			c.Name, c.Topic, int64(c.Change), c.At.UnixMilli(), int64(c.ID))
 		if err == nil && n == 0 {
 			err = fmt.Errorf("%w: the lobby has messages already", core.ErrInvalid)
 		}
-		return c.ID, err
+		return c.ID, errors.Join(err, s.adoptRestrictions(ctx, c))
 	}
 	var id any
 	if c.ID > 0 {
 		id = int64(c.ID)
 	}
-	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, direct_key, created_at) VALUES (?, ?, ?, ?, ?) RETURNING id`,
-		[]any{id, int(c.Kind), c.Name, key, c.At.UnixMilli()}, &c.ID)
-	if store.IsUnique(err) {
-		err = fmt.Errorf("%w: there is one already", core.ErrInvalid)
+	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, topic, public, direct_key, change_seq, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{id, int(c.Kind), c.Name, c.Topic, c.Public, key, int64(c.Change), c.At.UnixMilli()}, &c.ID)
+	if err != nil {
+		return 0, unlessTwice(err)
 	}
-	return c.ID, err
+	return c.ID, s.adoptRestrictions(ctx, c)
+}
+
+func (s *Service) adoptRestrictions(ctx context.Context, c ConversationRecord) error {
+	for _, r := range c.Restrictions {
+		if r.MutedUntil.IsZero() && !r.ShutOut {
+			return core.ErrInvalid
+		}
+		if err := s.userExists(ctx, r.User); err != nil {
+			return err
+		}
+		if err := s.restrict(ctx, c.ID, r.User, r.MutedUntil, r.ShutOut); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // AdoptMessages appends messages to a conversation. Their numbers must follow its last one without a gap. Nobody is told
@@ -226,11 +331,8 @@ func (s *Service) AdoptMessages(ctx context.Context, actor core.Actor, id core.C
 			if m.Seq != last {
 				return fmt.Errorf("message %d follows %d: %w", m.Seq, last-1, core.ErrInvalid)
 			}
-			if !known[m.Sender] {
-				if err := s.userExists(ctx, m.Sender); err != nil {
-					return fmt.Errorf("message %d: %w", m.Seq, err)
-				}
-				known[m.Sender] = true
+			if err := s.usersOf(ctx, m, known); err != nil {
+				return fmt.Errorf("message %d: %w", m.Seq, err)
 			}
 			if err := s.adoptMessage(ctx, id, m); err != nil {
 				return fmt.Errorf("message %d: %w", m.Seq, err)
@@ -244,21 +346,84 @@ func (s *Service) AdoptMessages(ctx context.Context, actor core.Actor, id core.C
 	return nil
 }
 
-func (s *Service) adoptMessage(ctx context.Context, id core.ConversationID, m MessageRecord) error {
-	p := Post{Drafts: []Draft{{ClientID: m.ClientID, Text: m.Text}}}
-	if err := check(&p); err != nil {
-		return err
+// usersOf checks that those exist whom a message names, and remembers them.
+func (s *Service) usersOf(ctx context.Context, m MessageRecord, known map[core.UserID]bool) error {
+	users := append([]core.UserID{m.Sender}, m.Mentions...)
+	for _, r := range m.Reactions {
+		users = append(users, r.User)
 	}
-	if p.Drafts[0].Text != m.Text || p.Drafts[0].ClientID != m.ClientID || checkGateway(m.Origin) != nil {
-		return core.ErrInvalid
+	for _, u := range users {
+		if known[u] {
+			continue
+		}
+		if err := s.userExists(ctx, u); err != nil {
+			return err
+		}
+		known[u] = true
+	}
+	return nil
+}
+
+func (s *Service) adoptMessage(ctx context.Context, id core.ConversationID, m MessageRecord) error {
+	if err := m.check(); err != nil {
+		return err
 	}
 	fresh, err := s.insert(ctx, id, core.Message{
 		Seq: m.Seq, Author: core.Author{ID: m.Sender}, ClientID: m.ClientID, Text: m.Text, Origin: m.Origin, At: m.At,
+		ReplyTo: m.ReplyTo, Mentions: m.Mentions,
 	}, m.Retry)
 	if err == nil && !fresh {
 		err = core.ErrClientIDReused
 	}
+	if err != nil {
+		return unlessTwice(err)
+	}
+	for _, r := range m.Reactions {
+		if _, err := s.db.Exec(ctx, `INSERT INTO reaction (conversation_id, seq, user_id, emoji, created_at) VALUES (?, ?, ?, ?, ?)`,
+			int64(id), int64(m.Seq), int64(r.User), r.Emoji, r.At.UnixMilli()); err != nil {
+			return unlessTwice(err)
+		}
+	}
+	if m.Change == 0 {
+		return nil
+	}
+	n, err := s.db.Exec(ctx, `INSERT INTO message_change (conversation_id, change_seq, seq)
+		SELECT id, ?1, ?2 FROM conversation WHERE id = ?3 AND change_seq >= ?1`, int64(m.Change), int64(m.Seq), int64(id))
+	if err == nil && n == 0 {
+		err = core.ErrInvalid
+	}
+	if err != nil {
+		return unlessTwice(err)
+	}
+	_, err = s.db.Exec(ctx, `UPDATE message SET edited_at = ?, deleted_at = ? WHERE conversation_id = ? AND seq = ?`,
+		millis(m.EditedAt), millis(m.DeletedAt), int64(id), int64(m.Seq))
 	return err
+}
+
+// check checks what a message may be like. One that was deleted has no text and nothing else that was about it.
+func (m MessageRecord) check() error {
+	p := Post{Drafts: []Draft{{ClientID: m.ClientID, Text: m.Text, ReplyTo: m.ReplyTo}}}
+	if !m.DeletedAt.IsZero() {
+		if m.Text != "" || len(m.Mentions)+len(m.Reactions) > 0 {
+			return core.ErrInvalid
+		}
+		p.Drafts[0].Text = "deleted"
+	}
+	if err := check(&p); err != nil {
+		return err
+	}
+	changed := !m.EditedAt.IsZero() || !m.DeletedAt.IsZero() || len(m.Reactions) > 0
+	switch {
+	case m.Text != "" && p.Drafts[0].Text != m.Text, p.Drafts[0].ClientID != m.ClientID, checkGateway(m.Origin) != nil,
+		m.ReplyTo >= m.Seq, m.Change < 0, changed && m.Change == 0:
+		return core.ErrInvalid
+	}
+	for _, r := range m.Reactions {
+		if !isEmoji(r.Emoji) {
+			return core.ErrInvalid
+		}
+	}
+	return nil
 }
 
 // AdoptMembership makes a user a member of a conversation; of a direct chat only its two users can be.
@@ -268,14 +433,17 @@ func (s *Service) AdoptMembership(ctx context.Context, actor core.Actor, m Membe
 		if err != nil {
 			return err
 		}
-		if m.JoinedSeq < 0 || m.JoinedSeq > c.LastSeq || c.Kind == core.Direct && m.User != users[0] && m.User != users[1] {
+		m.Role = max(m.Role, core.Plain)
+		switch {
+		case m.JoinedSeq < 0, m.JoinedSeq > c.LastSeq, m.ReadSeq < 0, m.ReadSeq > c.LastSeq, m.Role > core.Owner, m.Role > core.Plain && c.Kind == core.Direct,
+			c.Kind == core.Direct && m.User != users[0] && m.User != users[1]:
 			return core.ErrInvalid
 		}
 		if err := s.userExists(ctx, m.User); err != nil {
 			return err
 		}
-		_, err = s.db.Exec(ctx, `INSERT INTO member (user_id, conversation_id, joined_seq, joined_at) VALUES (?, ?, ?, ?)`,
-			int64(m.User), int64(m.Conversation), int64(m.JoinedSeq), m.At.UnixMilli())
+		_, err = s.db.Exec(ctx, `INSERT INTO member (user_id, conversation_id, role, joined_seq, read_seq, joined_at)
+			VALUES (?, ?, ?, ?, ?, ?)`, int64(m.User), int64(m.Conversation), int64(m.Role), int64(m.JoinedSeq), int64(m.ReadSeq), m.At.UnixMilli())
 		return unlessTwice(err)
 	})
 	if err != nil {

@@ -81,7 +81,26 @@ func talked(t *testing.T) *town {
 	tw.seqs(bob, user(ann), chat.RetryRecent, draft("1", "to ann"))
 	_, err := tw.Chat.Behind(t.Context(), ann, "test")
 	tw.Check(err)
+	tw.changeAll()
 	return tw
+}
+
+// changeAll has something of every kind happen to what is there.
+func (tw *town) changeAll() {
+	tw.Helper()
+	ctx, lobby := tw.Context(), core.Lobby
+	tw.Exec(`UPDATE conversation SET topic = 'of all', public = 1 WHERE id = 10`)
+	tw.Exec(`UPDATE member SET role = 3 WHERE conversation_id = 10 AND user_id = 1001`)
+	tw.Exec(`INSERT INTO restriction (conversation_id, user_id, muted_until, shut_out) VALUES (10, 1003, 0, 1), (1, 1002, 77, 0)`)
+	tw.seqs(ann, inRoom(room), chat.RetryForever, chat.Draft{Text: "about this, @u1002", ReplyTo: 1})
+	_, err := tw.Chat.Edit(ctx, as(ann), lobby, 1, "hello again, @u1002 and @u1003")
+	tw.Check(err)
+	tw.Check(tw.Chat.Delete(ctx, as(bob), lobby, 3))
+	tw.Check(tw.Chat.MarkRead(ctx, as(bob), lobby, 2))
+	for _, e := range []string{"👍", "❤️"} {
+		_, err = tw.Chat.React(ctx, as(bob), lobby, 1, e, true)
+		tw.Check(err)
+	}
 }
 
 // TestTalkComesBackAsItWas moves conversations with all that belongs to them to another server.
@@ -105,7 +124,7 @@ func TestTalkComesBackAsItWas(t *testing.T) {
 		t.Errorf("%d events", n)
 	}
 	// The server goes on where the other stood: numbers follow, and what is sent again is recognised.
-	if s := there.seqs(ann, inRoom(core.Lobby), chat.RetryForever, draft("a1", "hello")); s[0] != 1 {
+	if s := there.seqs(ann, inRoom(core.Lobby), chat.RetryForever, draft("a1", "hello")); s[0] != 1 { // it was edited since
 		t.Errorf("sent again it is number %d", s[0])
 	}
 	if s := there.seqs(bob, user(ann), chat.RetryRecent, draft("1", "to ann")); s[0] != 2 {
@@ -130,7 +149,7 @@ func TestTalkOfOne(t *testing.T) {
 	}
 	var own []chat.MessageRecord
 	tw.Check(tw.Chat.Messages(t.Context(), operator, core.Lobby, ann, into(&own)))
-	if len(own) != 1 || own[0].Text != "hello" || own[0].ClientID != "a1" || own[0].Origin != "test" {
+	if len(own) != 1 || own[0].Text != "hello again, @u1002 and @u1003" || own[0].ClientID != "a1" || own[0].Origin != "test" {
 		t.Errorf("%+v", own)
 	}
 }
@@ -178,23 +197,38 @@ func TestAdoptTalkRefuses(t *testing.T) {
 		"a room of two":          {made(chat.ConversationRecord{Kind: core.Room, Users: [2]core.UserID{ann, cyd}}), core.ErrInvalid},
 		"a long name":            {made(chat.ConversationRecord{Kind: core.Room, Name: long}), core.ErrInvalid},
 		"a broken name":          {made(chat.ConversationRecord{Kind: core.Room, Name: "\xff"}), core.ErrInvalid},
+		"a changed direct chat":  {made(chat.ConversationRecord{Kind: core.Direct, Users: [2]core.UserID{ann, cyd}, Public: true}), core.ErrInvalid},
+		"a long topic":           {made(chat.ConversationRecord{Kind: core.Room, Topic: long}), core.ErrInvalid},
+		"negative changes":       {made(chat.ConversationRecord{Kind: core.Room, Change: -1}), core.ErrInvalid},
+		"nothing to hold":        {made(chat.ConversationRecord{Kind: core.Room, Restrictions: []chat.Restriction{{User: ann}}}), core.ErrInvalid},
+		"nobody held":            {made(chat.ConversationRecord{Kind: core.Room, Restrictions: []chat.Restriction{{User: nobody, ShutOut: true}}}), core.ErrUserNotFound},
 		"a negative number":      {made(chat.ConversationRecord{ID: -1, Kind: core.Room}), core.ErrInvalid},
-		"a gap":                  {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x"}), core.ErrInvalid},
+		"a gap":                  {say(chat.MessageRecord{Seq: 4, Sender: ann, Text: "x"}), core.ErrInvalid},
 		"a message twice":        {say(chat.MessageRecord{Seq: 1, Sender: ann, Text: "x"}), core.ErrInvalid},
-		"nobody's":               {say(chat.MessageRecord{Seq: 2, Sender: nobody, Text: "x"}), core.ErrUserNotFound},
-		"no text":                {say(chat.MessageRecord{Seq: 2, Sender: ann}), core.ErrEmptyMessage},
-		"a long text":            {say(chat.MessageRecord{Seq: 2, Sender: ann, Text: long}), core.ErrMessageTooLong},
-		"a broken text":          {say(chat.MessageRecord{Seq: 2, Sender: ann, Text: "\xff"}), core.ErrInvalid},
-		"an id twice":            {say(chat.MessageRecord{Seq: 2, Sender: ann, Text: "x", ClientID: "a1"}), core.ErrClientIDReused},
-		"no origin":              {say(chat.MessageRecord{Seq: 2, Sender: ann, Text: "x", Origin: "\n"}), core.ErrInvalid},
+		"nobody's":               {say(chat.MessageRecord{Seq: 3, Sender: nobody, Text: "x"}), core.ErrUserNotFound},
+		"no text":                {say(chat.MessageRecord{Seq: 3, Sender: ann}), core.ErrEmptyMessage},
+		"a long text":            {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: long}), core.ErrMessageTooLong},
+		"a broken text":          {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "\xff"}), core.ErrInvalid},
+		"an id twice":            {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", ClientID: "a1"}), core.ErrClientIDReused},
+		"no origin":              {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Origin: "\n"}), core.ErrInvalid},
+		"a reply to the future":  {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", ReplyTo: 3}), core.ErrInvalid},
+		"a mention of nobody":    {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Mentions: []core.UserID{nobody}}), core.ErrUserNotFound},
+		"a mention twice":        {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Mentions: []core.UserID{bob, bob}}), core.ErrInvalid},
+		"a reaction of nobody":   {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Change: 1, Reactions: []chat.ReactionRecord{{User: nobody, Emoji: "👍"}}}), core.ErrUserNotFound},
+		"a reaction in words":    {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Change: 1, Reactions: []chat.ReactionRecord{{User: bob, Emoji: "ok"}}}), core.ErrInvalid},
+		"a change that was not":  {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Change: 1, EditedAt: time.UnixMilli(5)}), core.ErrInvalid},
+		"a change of no number":  {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", EditedAt: time.UnixMilli(5)}), core.ErrInvalid},
+		"deleted with a text":    {say(chat.MessageRecord{Seq: 3, Sender: ann, Text: "x", Change: 1, DeletedAt: time.UnixMilli(5)}), core.ErrInvalid},
 		"in no conversation":     {in(99), core.ErrConversationNotFound},
 		"a member of nothing":    {member(chat.Membership{User: ann, Conversation: 99}), core.ErrConversationNotFound},
 		"nobody a member":        {member(chat.Membership{User: nobody, Conversation: room}), core.ErrUserNotFound},
 		"a member twice":         {member(chat.Membership{User: ann, Conversation: room}), core.ErrInvalid},
-		"joined in the future":   {member(chat.Membership{User: cyd, Conversation: room, JoinedSeq: 2}), core.ErrInvalid},
+		"joined in the future":   {member(chat.Membership{User: cyd, Conversation: room, JoinedSeq: 3}), core.ErrInvalid},
+		"read in the future":     {member(chat.Membership{User: cyd, Conversation: room, ReadSeq: 3}), core.ErrInvalid},
+		"more than an owner":     {member(chat.Membership{User: cyd, Conversation: room, Role: core.Owner + 1}), core.ErrInvalid},
 		"joined before the time": {member(chat.Membership{User: cyd, Conversation: room, JoinedSeq: -1}), core.ErrInvalid},
 		"a third in a chat":      {member(chat.Membership{User: cyd, Conversation: direct}), core.ErrInvalid},
-		"ahead":                  {cursor(chat.CursorRecord{User: cyd, Gateway: "test", Conversation: room, Seq: 2}), core.ErrInvalid},
+		"ahead":                  {cursor(chat.CursorRecord{User: cyd, Gateway: "test", Conversation: room, Seq: 3}), core.ErrInvalid},
 		"nobody's cursor":        {cursor(chat.CursorRecord{User: nobody, Gateway: "test", Conversation: room}), core.ErrUserNotFound},
 		"a cursor in nothing":    {cursor(chat.CursorRecord{User: ann, Gateway: "test", Conversation: 99}), core.ErrConversationNotFound},
 		"a cursor twice":         {cursor(chat.CursorRecord{User: ann, Gateway: "test", Conversation: room}), core.ErrInvalid},

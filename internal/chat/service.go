@@ -40,8 +40,9 @@ type Contacts interface {
 type Config struct {
 	DB         *store.DB
 	Contacts   Contacts
-	Publish    func(core.Event) // called in commit order
-	Gather     func(fn func())  // runs fn, which publishes and acknowledges several posts; nil: just that
+	Publish    func(core.Event)    // called in commit order
+	Gather     func(fn func())     // runs fn, which publishes and acknowledges several posts; nil: just that
+	NameKey    func(string) string // the form under which names are unique; nil: in lower case
 	Log        *slog.Logger
 	Metrics    *obs.Metrics
 	Goroutines *obs.Goroutines
@@ -54,6 +55,8 @@ type Service struct {
 	links   links
 	writer  writer
 	cursors cursors
+	// standings is changed when somebody may no longer post where they could.
+	standings fence
 }
 
 // New returns a service whose writer and cursor keeper run until Drain and Close.
@@ -61,6 +64,9 @@ func New(cfg Config) *Service {
 	s := &Service{cfg: cfg, db: cfg.DB}
 	if s.cfg.Gather == nil {
 		s.cfg.Gather = func(fn func()) { fn() }
+	}
+	if s.cfg.NameKey == nil {
+		s.cfg.NameKey = strings.ToLower
 	}
 	s.links.m = map[pair]link{}
 	s.writer.start(s)
@@ -84,6 +90,7 @@ type Target struct {
 type Draft struct {
 	ClientID string // the client's own id for it; "" if its protocol has none: then it is never taken for a retry
 	Text     string
+	ReplyTo  core.Seq // the message in the same conversation that it answers, 0 if none
 }
 
 // RetryRule says when a draft with a client id that was used before is the same message sent again.
@@ -116,12 +123,17 @@ func (s *Service) Post(ctx context.Context, actor core.Actor, p Post, done func(
 	if err := check(&p); err != nil {
 		return err
 	}
+	standing := s.standings.mark()
 	conv, members, err := s.target(ctx, actor, p.To)
 	if err != nil {
 		return err
 	}
+	mentions, err := s.mentionsOf(ctx, conv.ID, p.Drafts)
+	if err != nil {
+		return err
+	}
 	return s.writer.add(ctx, &entry{
-		actor: actor, conversation: conv, members: members, post: p, done: done, at: time.Now(),
+		actor: actor, conversation: conv, standing: standing, members: members, post: p, mentions: mentions, done: done, at: time.Now(),
 	})
 }
 
@@ -140,7 +152,7 @@ func check(p *Post) error {
 			return core.ErrEmptyMessage
 		case len(d.Text) > MaxText:
 			return core.ErrMessageTooLong
-		case len(d.ClientID) > maxClientID:
+		case len(d.ClientID) > maxClientID, d.ReplyTo < 0:
 			return core.ErrInvalid
 		}
 	}
@@ -160,8 +172,11 @@ func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (core
 	if to.Room == 0 {
 		return s.direct(ctx, actor, to.User)
 	}
-	c, err := s.room(ctx, to.Room, actor.User())
-	return c, nil, err
+	st, err := s.standing(ctx, actor, to.Room)
+	if err == nil {
+		err = st.may(toPost)
+	}
+	return st.room, nil, err
 }
 
 func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) (core.Conversation, []core.UserID, error) {
@@ -187,20 +202,4 @@ func (s *Service) AccountChanged(core.UserID) { s.links.forgetAll() }
 // JoinLobby makes a new account a member of the lobby, from the present on, within the transaction that makes it.
 func (s *Service) JoinLobby(ctx context.Context, user core.UserID) error {
 	return s.addMember(ctx, core.Lobby, user)
-}
-
-// Rooms returns the rooms that the actor is a member of.
-func (s *Service) Rooms(ctx context.Context, actor core.Actor) ([]core.Conversation, error) {
-	if !actor.Known() {
-		return nil, core.ErrLoginRequired
-	}
-	return s.roomsOf(ctx, actor.User())
-}
-
-// Room returns a room that the actor is a member of, else core.ErrConversationNotFound.
-func (s *Service) Room(ctx context.Context, actor core.Actor, id core.ConversationID) (core.Conversation, error) {
-	if !actor.Known() {
-		return core.Conversation{}, core.ErrLoginRequired
-	}
-	return s.room(ctx, id, actor.User())
 }

@@ -12,37 +12,6 @@ import (
 	"parley/internal/core"
 )
 
-// room returns a room that the user is a member of.
-func (s *Service) room(ctx context.Context, id core.ConversationID, user core.UserID) (core.Conversation, error) {
-	c := core.Conversation{ID: id, Kind: core.Room}
-	err := s.db.QueryRow(ctx, `SELECT c.name, c.last_seq FROM conversation c
-		JOIN member m ON m.conversation_id = c.id
-		WHERE c.id = ? AND c.kind = 2 AND m.user_id = ?`, []any{int64(id), int64(user)}, &c.Name, &c.LastSeq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return c, core.ErrConversationNotFound
-	}
-	return c, err
-}
-
-func (s *Service) roomsOf(ctx context.Context, user core.UserID) ([]core.Conversation, error) {
-	rows, err := s.db.Query(ctx, `SELECT c.id, c.name, c.last_seq FROM member m
-		JOIN conversation c ON c.id = m.conversation_id
-		WHERE m.user_id = ? AND c.kind = 2 ORDER BY c.id`, int64(user))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var rooms []core.Conversation
-	for rows.Next() {
-		c := core.Conversation{Kind: core.Room}
-		if err := rows.Scan(&c.ID, &c.Name, &c.LastSeq); err != nil {
-			return nil, err
-		}
-		rooms = append(rooms, c)
-	}
-	return rooms, rows.Err()
-}
-
 func directKey(a, b core.UserID) string { return fmt.Sprintf("%d:%d", min(a, b), max(a, b)) }
 
 // ensureDirect returns the direct chat of two users, made at its first use.
@@ -114,10 +83,13 @@ func (s *Service) giveBack(ctx context.Context, id core.ConversationID, n int) e
 // insert stores a message; false means that its sender, client id and retry key stand for a message already.
 func (s *Service) insert(ctx context.Context, id core.ConversationID, m core.Message, retry int64) (bool, error) {
 	n, err := s.db.Exec(ctx, `INSERT INTO message
-		(conversation_id, seq, sender_id, client_id, retry, text, origin, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (sender_id, client_id, retry) DO NOTHING`,
-		int64(id), int64(m.Seq), int64(m.Author.ID), nullable(m.ClientID), retry, m.Text, string(m.Origin), m.At.UnixMilli())
-	return n == 1, err
+		(conversation_id, seq, sender_id, client_id, retry, text, origin, created_at, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (sender_id, client_id, retry) DO NOTHING`, int64(id), int64(m.Seq), int64(m.Author.ID), nullable(m.ClientID),
+		retry, m.Text, string(m.Origin), m.At.UnixMilli(), int64(m.ReplyTo))
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, s.insertMentions(ctx, id, m.Seq, m.Mentions)
 }
 
 func nullable(s string) any {
@@ -132,14 +104,15 @@ type stored struct {
 	conversation core.ConversationID
 	seq          core.Seq
 	text         string
+	changed      bool // so that the text is not the one that was sent
 	at           time.Time
 }
 
 func (s *Service) storedUnder(ctx context.Context, sender core.UserID, clientID string, retry int64) (m stored, err error) {
 	var at int64
-	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, created_at FROM message
+	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, edited_at + deleted_at > 0, created_at FROM message
 		WHERE sender_id = ? AND client_id = ? AND retry = ?`, []any{int64(sender), clientID, retry},
-		&m.conversation, &m.seq, &m.text, &at)
+		&m.conversation, &m.seq, &m.text, &m.changed, &at)
 	m.at = time.UnixMilli(at)
 	return m, err
 }

@@ -40,8 +40,10 @@ type writer struct {
 type entry struct {
 	actor        core.Actor
 	conversation core.Conversation
+	standing     int64 // when the actor's right to post in the room was read
 	members      []core.UserID
 	post         Post
+	mentions     [][]core.UserID // for each draft; nil if none has any
 	done         func([]core.Message, error)
 	at           time.Time
 	alone        bool // its batch failed: it is tried in a unit of its own
@@ -197,10 +199,24 @@ type allotment struct {
 // store stores the messages of one post.
 func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Time) error {
 	e.messages, e.fresh, e.err = make([]core.Message, 0, len(e.post.Drafts)), nil, nil
-	author := core.Author{ID: e.actor.User(), Name: e.actor.Name(), Avatar: e.actor.Avatar()}
+	if e.post.To.Room != 0 && !w.s.standings.holds(e.standing) {
+		if _, _, e.err = w.s.target(ctx, e.actor, e.post.To); e.err != nil {
+			return nil //nolint:nilerr // it is the post's error, not the unit's
+		}
+	}
 	for _, d := range e.post.Drafts {
+		if d.ReplyTo > a.last {
+			e.err = core.ErrMessageNotFound
+			return nil
+		}
+	}
+	author := authorOf(e.actor)
+	for i, d := range e.post.Drafts {
 		m := core.Message{
-			Seq: a.last + 1, Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now,
+			Seq: a.last + 1, Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now, ReplyTo: d.ReplyTo,
+		}
+		if e.mentions != nil {
+			m.Mentions = e.mentions[i]
 		}
 		fresh, err := w.storeOne(ctx, e, &m)
 		if err != nil {
@@ -236,7 +252,7 @@ func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh
 	if err != nil {
 		return false, err
 	}
-	same := was.conversation == e.conversation.ID && was.text == m.Text
+	same := was.conversation == e.conversation.ID && (was.text == m.Text || was.changed)
 	switch {
 	case e.post.Retry == RetryForever && !same:
 		e.err = core.ErrClientIDReused

@@ -16,6 +16,7 @@ type Config struct {
 	HTTP    struct {
 		Addr      string `koanf:"addr"`
 		PublicURL string `koanf:"public_url"`
+		Origins   string `koanf:"origins"`
 	} `koanf:"http"`
 	HTTPS struct {
 		Addr string `koanf:"addr"`
@@ -89,6 +90,7 @@ type Config struct {
 	} `koanf:"account"`
 	Limits struct {
 		Register int `koanf:"register"`
+		Requests int `koanf:"requests"`
 		FileMB   int `koanf:"file_mb"`
 		QuotaMB  int `koanf:"quota_mb"`
 	} `koanf:"limits"`

@@ -42,7 +42,7 @@ func wantDefaults(t *testing.T) Config {
 	c.Metrics.Addr = "127.0.0.1:9090"
 	c.Log.Level, c.Log.Format = "info", "text"
 	c.Account.Registration = "open"
-	c.Limits.Register, c.Limits.FileMB, c.Limits.QuotaMB = 100, 10240, 51200
+	c.Limits.Register, c.Limits.Requests, c.Limits.FileMB, c.Limits.QuotaMB = 100, 3000, 10240, 51200
 	return c
 }
 
@@ -158,6 +158,10 @@ var faults = []fault{
 	{"http.public_url", "chat.example.org", []string{"http.public_url", "https://"}, nil},
 	{"http.public_url", "ftp://chat.example.org", []string{"http.public_url"}, nil},
 	{"http.public_url", "https://", []string{"http.public_url"}, nil},
+	{"http.origins", "app.example.org", []string{"http.origins", "origins"}, nil},
+	{"http.origins", "https://app.example.org/", []string{"http.origins"}, nil},
+	{"http.origins", "https://a.example,*", []string{"http.origins"}, nil},
+	{"http.origins", "https://App.example", []string{"http.origins"}, nil},
 	{"media.public_ip", "host", []string{"media.public_ip", "IP address"}, nil},
 	{"turn.relay_ports", "50000-49999", []string{"turn.relay_ports", "49152-49999"}, nil},
 	{"turn.relay_ports", "49152", []string{"turn.relay_ports"}, nil},
@@ -184,11 +188,8 @@ var faults = []fault{
 	{"sms.url", "https://sms/{to}/{code}#post=hunter2", []string{"sms.url", "post must be"}, []string{"hunter2"}},
 	{"speech.url", "https://hunter2@s", []string{"speech.url", "is not part of this version; leave it empty"}, []string{"hunter2"}},
 	{"speech.engine", "openai", []string{"speech.engine", "is not part of this version; leave it empty"}, nil},
-	{"tls.self_signed", "true", []string{"tls.self_signed", "is not part of this version; leave it false"}, nil},
-	{"tls.acme", "true", []string{"tls.acme", "is not part of this version; leave it empty"}, nil},
-	{"tls.cert", "c.pem", []string{"tls.cert", "is not part of this version; leave it empty"}, nil},
-	{"tls.key", "k.pem", []string{"tls.key", "is not part of this version; leave it empty"}, nil},
-	{"https.addr", ":8443", []string{"https.addr", "is not part of this version; leave it empty"}, nil},
+	{"tls.acme", "true", []string{"tls.acme", "host names"}, nil},
+	{"https.addr", "8443", []string{"https.addr", "host:port"}, nil},
 	{"llfc.grpc_addr", ":1", []string{"llfc.grpc_addr", "is not part of this version; leave it empty"}, nil},
 	{"openp2p.addr", ":27183", []string{"openp2p.addr", "is not part of this version; leave it empty"}, nil},
 	{"media.udp_addr", ":7882", []string{"media.udp_addr", "is not part of this version; leave it empty"}, nil},
@@ -250,7 +251,7 @@ func TestFaultsOfFiles(t *testing.T) {
 		"list for a secret":      {"mail: {smtp: [hunter2]}", []string{"mail.smtp"}, []string{"hunter2"}},
 		"value for a section":    {"mail: smtp://u:hunter2@mx", []string{"mail", "mail.smtp"}, []string{"hunter2"}},
 		"secret in a key":        {"mail: {smtp: {'smtp://u:hunter2@mx': 1}}", []string{"mail.smtp"}, []string{"hunter2"}},
-		"switch on, not built":   {"tls: {self_signed: true}", []string{"tls.self_signed", "leave it false"}, nil},
+		"switch for host names":  {"tls: {acme: true}", []string{"tls.acme", "host names"}, nil},
 		"unknown section":        {"htpp: {addr: ':1'}", []string{"htpp.addr", "http.addr"}, nil},
 		"empty unknown section":  {"htpp: {}", []string{"htpp"}, nil},
 		"two ways to one key":    {"http.addr: ':1'\nhttp: {addr: ':2'}", []string{"http.addr", "twice"}, nil},
@@ -297,7 +298,7 @@ func TestAllFaultsAreToldAtOnce(t *testing.T) {
 
 func TestOffIsAcceptedForWhatIsNotBuilt(t *testing.T) {
 	file := write(t, "tls: {cert: '', key: , acme: false, self_signed: false}\nhttps: {addr: ''}\nturn.addr:\n")
-	environ := []string{"PARLEY_TLS__SELF_SIGNED=", "PARLEY_TLS__ACME=false"}
+	environ := []string{"PARLEY_TLS__ACME=false"}
 	c, err := Load(file, []string{"store.dsn=sqlite", "blob.url=disk", "sms.url=", "tls.self_signed=off"}, environ)
 	if err != nil {
 		t.Fatal(err)
@@ -349,7 +350,7 @@ const promised = `data_dir http.addr https.addr tls.cert tls.key tls.acme tls.se
 	media.udp_addr media.tcp_addr media.public_ip turn.addr turn.tls_addr turn.public_ip turn.relay_ports store.dsn
 	cluster.redis cluster.node blob.url mail.smtp sms.url speech.engine speech.url metrics.addr log.level log.format
 	account.registration limits.register limits.file_mb limits.quota_mb files.keep_days chat.strangers llfc.rooms cs3.replay
-	dpc.listen`
+	dpc.listen http.origins limits.requests`
 
 func TestPromisedKeys(t *testing.T) {
 	want := strings.Fields(promised)

@@ -27,31 +27,35 @@ var keys = []key{
 
 	{
 		name: "http.addr", value: ":8080", rule: listenAddr,
-		doc: "Plain HTTP: the HTTP routes of all client families, the set-up page, `/healthz` and `/readyz`.",
+		doc: "Plain HTTP: the HTTP routes of all client families, the API, the set-up page, `/healthz` and `/readyz`.",
 	},
 	{
 		name: "http.public_url", value: "", rule: webURL,
 		doc: "How people reach http.addr from outside: for the set-up link, and as the HTTP address that the first page and the list at the start show.",
 	},
 	{
-		name: "https.addr", value: "", rule: notBuilt,
-		doc: "HTTP over TLS; browsers on http.addr are sent here.",
+		name: "http.origins", value: "", rule: origins,
+		doc: "Web pages of other origins that may call the API (CORS), as `https://app.example.org`; `*` for all of them.",
 	},
 	{
-		name: "tls.cert", value: "", rule: notBuilt,
-		doc: "File with the certificate chain for https.addr, PEM.",
+		name: "https.addr", value: "", rule: listenAddr,
+		doc: "The same as http.addr over TLS, with HTTP/2. It needs one of tls.cert, tls.acme and tls.self_signed. Browsers that ask http.addr for a page are sent here; clients of the old families stay where they are.",
 	},
 	{
-		name: "tls.key", value: "", rule: notBuilt,
+		name: "tls.cert", value: "", rule: anyText,
+		doc: "File with the certificate chain for https.addr, PEM. It is read again when it changes.",
+	},
+	{
+		name: "tls.key", value: "", rule: anyText,
 		doc: "File with the private key of tls.cert, PEM.",
 	},
 	{
-		name: "tls.acme", value: "", rule: notBuiltACME,
-		doc: "Get the certificate automatically (ACME).",
+		name: "tls.acme", value: "", rule: hostNames,
+		doc: "The names for which a certificate is got from Let's Encrypt, and renewed (ACME). They must lead here from outside: port 443 to https.addr, or port 80 to http.addr. Using it accepts the authority's terms.",
 	},
 	{
-		name: "tls.self_signed", value: false, rule: notBuiltSwitch,
-		doc: "Make a certificate for the local network.",
+		name: "tls.self_signed", value: false, rule: toggle,
+		doc: "Make a certificate for the addresses of this machine, and keep it in data_dir. Browsers warn of it until somebody accepts it; its fingerprint is printed at the start.",
 	},
 
 	{
@@ -190,6 +194,10 @@ var keys = []key{
 	{
 		name: "limits.register", value: 100, rule: count(1_000_000),
 		doc: "Registrations an hour from one IP address; 0 for no limit.",
+	},
+	{
+		name: "limits.requests", value: 3000, rule: count(1_000_000),
+		doc: "API requests a minute by one user, and by one network that is not logged in; 0 for no limit.",
 	},
 	{
 		name: "limits.file_mb", value: 10240, rule: count(mostMB),

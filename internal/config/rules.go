@@ -48,6 +48,8 @@ var (
 	})
 	publicIP = text("an IP address or empty", func(s string) bool { _, err := netip.ParseAddr(s); return s == "" || err == nil })
 	webURL   = text("an http:// or https:// URL or empty", func(s string) bool { return s == "" || isWebURL(s) })
+	anyText  = text("a path or empty", func(string) bool { return true })
+	origins  = text("origins separated by commas, * or empty", func(s string) bool { return s == "*" || every(s, isOrigin) })
 	ports    = text("two ports as 49152-49999", isPortRange)
 )
 
@@ -71,6 +73,45 @@ func isWebURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
 		u.User == nil && u.RawQuery == "" && u.Fragment == ""
+}
+
+// every reports whether all items of a list that commas separate are so. An empty text is an empty list.
+func every(list string, so func(string) bool) bool {
+	for _, item := range List(list) {
+		if !so(item) {
+			return false
+		}
+	}
+	return true
+}
+
+// List returns the items of a setting that is a list.
+func List(s string) (items []string) {
+	if s == "" {
+		return nil
+	}
+	for item := range strings.SplitSeq(s, ",") {
+		items = append(items, strings.TrimSpace(item))
+	}
+	return items
+}
+
+// hostNames also takes the switch that somebody may think the key is, as long as it is off.
+var hostNames = rule{"host names separated by commas, or empty", func(v any) (any, error) {
+	s, ok := v.(string)
+	switch {
+	case v == nil, v == false, s == "false":
+		return "", nil
+	case !ok || !every(s, func(item string) bool { return strings.Contains(item, ".") && hostName.MatchString(item) }):
+		return nil, errors.New("must be host names separated by commas, or empty")
+	}
+	return s, nil
+}}
+
+// isOrigin wants the form that browsers send: no path, not even a slash.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && isWebURL(s) && s == strings.ToLower(u.Scheme+"://"+u.Host)
 }
 
 func isPortRange(s string) bool {
@@ -146,19 +187,10 @@ func only(value string) rule {
 	return text(value+" (the others are not part of this version)", func(s string) bool { return s == value })
 }
 
-// The rules of parts that are not built yet: they take only the value that leaves the part out.
-var (
-	notBuilt       = without("", "empty", "")
-	notBuiltSwitch = without(false, "false", false, "", "false", "off", "no")
-	notBuiltACME   = without("", "empty", "", false, "false")
-)
-
-// without accepts values that mean the same as off.
-func without(off any, name string, accepted ...any) rule {
-	return rule{name + " (not part of this version)", func(v any) (any, error) {
-		if v == nil || slices.Contains(accepted, v) {
-			return off, nil
-		}
-		return nil, fmt.Errorf("this is not part of this version; leave it %s", name)
-	}}
-}
+// notBuilt is the rule of parts that are not built yet: they take only the value that leaves the part out.
+var notBuilt = rule{"empty (not part of this version)", func(v any) (any, error) {
+	if v == nil || v == "" {
+		return "", nil
+	}
+	return nil, errors.New("this is not part of this version; leave it empty")
+}}

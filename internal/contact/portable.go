@@ -38,6 +38,7 @@ const (
 	Pending   Status = pending
 	Accepted  Status = accepted
 	Withdrawn Status = withdrawn // by its sender, who blocked the other
+	Refused   Status = refused   // by the one who was asked
 )
 
 // Friendships yields all entries of all friend lists, those that name only if it is not 0.
@@ -117,7 +118,7 @@ func (s *Service) AdoptFriendship(ctx context.Context, actor core.Actor, f Frien
 // AdoptApplication stores a friend request. If the first has asked the second before, that one stays, and false is
 // returned. Nobody is told. Both users must exist.
 func (s *Service) AdoptApplication(ctx context.Context, actor core.Actor, a Application) (bool, error) {
-	if a.Status < Pending || a.Status > Withdrawn {
+	if a.Status < Pending || a.Status > Refused {
 		return false, fmt.Errorf("adopt a friend request: its status: %w", core.ErrInvalid)
 	}
 	return s.adopt(ctx, actor, "a friend request", a.From, a.To, a.Text, `INSERT INTO friend_apply (from_uid, to_uid, status, text, created_at)

@@ -113,7 +113,7 @@ func TestAdoptRefuses(t *testing.T) {
 		"nobody's":       {ties{Friendships: []contact.Friendship{{Self: nobody, Friend: ann}}}, core.ErrUserNotFound},
 		"long remark":    {ties{Friendships: []contact.Friendship{{Self: ann, Friend: bob, Remark: strings.Repeat("r", 256)}}}, core.ErrInvalid},
 		"broken text":    {ties{Applications: []contact.Application{{From: ann, To: bob, Text: "\xff"}}}, core.ErrInvalid},
-		"status":         {ties{Applications: []contact.Application{{From: ann, To: bob, Status: 3}}}, core.ErrInvalid},
+		"status":         {ties{Applications: []contact.Application{{From: ann, To: bob, Status: 4}}}, core.ErrInvalid},
 		"to nobody":      {ties{Applications: []contact.Application{{From: ann, To: nobody}}}, core.ErrUserNotFound},
 		"blocks nobody":  {ties{Blocks: []contact.Block{{User: ann, Blocked: nobody}}}, core.ErrUserNotFound},
 	} {

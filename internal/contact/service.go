@@ -16,6 +16,8 @@ const (
 	maxNote    = 255  // bytes of a request's text and of a remark; the rest is cut off
 	maxPending = 1000 // unanswered requests to one user
 	maxPerHour = 200  // requests by one user
+
+	refusalHolds = 24 * time.Hour // from the request that was refused
 )
 
 // Config is what an operator may choose.
@@ -105,7 +107,8 @@ func (s *Service) request(ctx context.Context, from, to core.UserID, text string
 	if err := s.throttle(ctx, from, to, now); err != nil {
 		return err
 	}
-	if rel.blocked {
+	// Whoever was refused may ask again after a while; until then nobody is told, as with a block.
+	if rel.blocked || rel.status == refused && now.Sub(rel.at) < refusalHolds {
 		return nil
 	}
 	lifted, err := s.deleteBlock(ctx, from, to)

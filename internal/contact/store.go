@@ -14,6 +14,7 @@ const (
 	pending   = 0
 	accepted  = 1
 	withdrawn = 2  // by its sender, who blocked the other
+	refused   = 3  // by the one who was asked
 	unasked   = -1 // there is no row
 )
 

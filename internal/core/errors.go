@@ -49,12 +49,14 @@ var (
 	ErrInvalidFileName = newError(Invalid, "the file's name is not allowed")
 	ErrFileTooLarge    = newError(Invalid, "the file is too large")
 	ErrIncomplete      = newError(Invalid, "the upload has not the size that was announced")
+	ErrNotAPicture     = newError(Invalid, "the file is no picture of a known kind")
 	ErrEmptyMessage    = newError(Invalid, "the message is empty")
 	ErrMessageTooLong  = newError(Invalid, "the message is too long")
 
 	ErrBadCredentials = newError(Unauthenticated, "name or password is wrong")
 	ErrLoginRequired  = newError(Unauthenticated, "login is required")
 	ErrNoToken        = newError(Unauthenticated, "there is no live token")
+	ErrTokenExpired   = newError(Unauthenticated, "the token has expired")
 	ErrWrongToken     = newError(Unauthenticated, "the token is not the live one")
 	ErrCodeExpired    = newError(Unauthenticated, "there is no live verification code")
 	ErrCodeWrong      = newError(Unauthenticated, "the verification code is wrong")
@@ -62,6 +64,7 @@ var (
 	ErrEmailMismatch  = newError(Unauthenticated, "name and e-mail address do not belong together")
 
 	ErrForbidden          = newError(Forbidden, "not allowed")
+	ErrWrongPassword      = newError(Forbidden, "the password is wrong")
 	ErrDisabled           = newError(Forbidden, "the account is disabled")
 	ErrNotFriends         = newError(Forbidden, "only friends can be written to")
 	ErrRegistrationClosed = newError(Forbidden, "registration is closed")
@@ -70,6 +73,7 @@ var (
 	ErrUserNotFound         = newError(NotFound, "there is no such user")
 	ErrConversationNotFound = newError(NotFound, "there is no such conversation")
 	ErrRequestNotFound      = newError(NotFound, "there is no such friend request")
+	ErrDeviceNotFound       = newError(NotFound, "there is no such device")
 	ErrFileNotFound         = newError(NotFound, "there is no such file")
 
 	ErrNameTaken      = newError(Conflict, "the name is taken")

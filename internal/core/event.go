@@ -48,3 +48,89 @@ type FriendAccepted struct {
 
 // Audience is the user whose request was accepted.
 func (e FriendAccepted) Audience() Audience { return Audience{Users: []UserID{e.To}} }
+
+// RoomChanged says that a room has another name or topic, or is now public or private.
+type RoomChanged struct {
+	Room Conversation // as it is now
+	By   Author
+}
+
+// Audience is the room.
+func (e RoomChanged) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// MemberJoined says that a user is in a room now. Their sessions begin to hear the room with this event.
+type MemberJoined struct {
+	Room   Conversation
+	Member Member
+	By     UserID // who brought them in; themselves if nobody did
+}
+
+// Audience is the room, the new member included.
+func (e MemberJoined) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// MemberLeft says that a user is no longer in a room. It is the last that their sessions hear of the room.
+type MemberLeft struct {
+	Room Conversation
+	User Author
+	By   UserID // who removed them; themselves if they left
+}
+
+// Audience is the room, the one who left included.
+func (e MemberLeft) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// MemberChanged says that a member of a room has another role, or was muted or may speak again.
+type MemberChanged struct {
+	Room   Conversation
+	Member Member // as it is now
+	By     UserID
+}
+
+// Audience is the room.
+func (e MemberChanged) Audience() Audience { return Audience{Room: e.Room.ID} }
+
+// ChangeKind is what was done to a message.
+type ChangeKind int8
+
+// The kinds of change.
+const (
+	Edited  ChangeKind = 1
+	Deleted ChangeKind = 2
+	Reacted ChangeKind = 3 // or a reaction was taken back
+)
+
+// MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order.
+type MessageChanged struct {
+	Conversation Conversation
+	Kind         ChangeKind
+	Message      Message // as it is now
+	By           UserID
+	Members      []UserID // of a direct chat: both users; nil for a room
+}
+
+// Audience is both users of a direct chat, or the room.
+func (e MessageChanged) Audience() Audience {
+	if e.Conversation.Kind == Direct {
+		return Audience{Users: e.Members}
+	}
+	return Audience{Room: e.Conversation.ID}
+}
+
+// ConversationRead says how far a member has read a conversation.
+type ConversationRead struct {
+	Conversation Conversation
+	User         UserID
+	Seq          Seq      // everything up to here
+	Members      []UserID // of a direct chat: both users; nil for a room
+}
+
+// Audience is both users of a direct chat, or the room: the reader's other clients, and the others. What somebody reads in
+// the lobby is nobody else's business, and would be too much for everybody.
+func (e ConversationRead) Audience() Audience {
+	switch {
+	case e.Conversation.Kind == Direct:
+		return Audience{Users: e.Members}
+	case e.Conversation.ID == Lobby:
+		return Audience{Users: []UserID{e.User}}
+	}
+	return Audience{Room: e.Conversation.ID}
+}

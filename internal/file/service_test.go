@@ -64,7 +64,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tw := newTown(t, Config{})
-			f := tw.share(ann, below("docs", "a.png", picture(t, "png", 3, 2)), picture(t, "png", 3, 2))
+			f := tw.share(ann, below("docs", "a.png", drawn(t, "png", 3, 2)), drawn(t, "png", 3, 2))
 			for _, call := range []string{"list", "find", "get", "tree", "open", "thumbnail", "usage", "delete"} {
 				id := f.ID
 				if call == "tree" {
@@ -135,7 +135,7 @@ func TestAFolderIsListedAsATreeAndInTheOrderOfItsPaths(t *testing.T) {
 
 func TestAFolderGoesWithAllInIt(t *testing.T) {
 	tw := newTown(t, Config{})
-	png := picture(t, "png", 3, 2)
+	png := drawn(t, "png", 3, 2)
 	a := tw.share(ann, below("docs", "x/y/a.png", png), png)
 	tw.share(ann, below("docs", "b", "b"), "b")
 	tw.share(bob, single("c", "c"), "c")

@@ -18,7 +18,7 @@ import (
 // deleted. What is whole stays for a day.
 func TestWhatACrashLeavesIsSwept(t *testing.T) {
 	tw := newTown(t, Config{})
-	png := picture(t, "png", 3, 2)
+	png := drawn(t, "png", 3, 2)
 	kept := tw.share(ann, single("kept.png", png), png)
 	if _, err := tw.thumbnail(ann, kept.ID); err != nil {
 		t.Error(err)
@@ -154,7 +154,7 @@ func TestSweepsLeaveYoungOrphansAlone(t *testing.T) {
 
 func TestOldFilesAreNotKept(t *testing.T) {
 	tw := newTown(t, Config{Keep: 24 * time.Hour})
-	png := picture(t, "png", 3, 2)
+	png := drawn(t, "png", 3, 2)
 	old := tw.share(ann, below("old", "x/a.png", png), png)
 	if _, err := tw.thumbnail(ann, old.ID); err != nil {
 		t.Error(err)

@@ -10,12 +10,14 @@ import (
 
 	"parley/internal/blob"
 	"parley/internal/core"
+	"parley/internal/picture"
 )
 
 const (
-	maxWaiting  = 32               // demands that wait for their turn
-	maxWait     = 15 * time.Second // for a turn
-	maxHopeless = 4096             // contents that are remembered as no pictures
+	thumbnailSide = 320              // pixels
+	maxWaiting    = 32               // demands that wait for their turn
+	maxWait       = 15 * time.Second // for a turn
+	maxHopeless   = 4096             // contents that are remembered as no pictures
 )
 
 // darkroom makes pictures small, one at a time: a large one takes much memory while it is decoded.
@@ -75,7 +77,7 @@ func (s *Service) Thumbnail(ctx context.Context, actor core.Actor, id core.FileI
 	// The file may be replaced at any moment, but not again and again.
 	for range 5 {
 		f, err := s.find(ctx, actor, id)
-		if err == nil && (formats[f.Type] == nil || s.pictures.isHopeless(f.blob)) {
+		if err == nil && (!picture.Known(f.Type) || s.pictures.isHopeless(f.blob)) {
 			err = core.ErrFileNotFound
 		}
 		if err != nil {
@@ -114,11 +116,11 @@ func (s *Service) makeThumbnail(ctx context.Context, actor core.Actor, id core.F
 		return err
 	}
 	defer r.Close()
-	if f.thumbnail != "" || formats[f.Type] == nil {
+	if f.thumbnail != "" || !picture.Known(f.Type) {
 		return nil
 	}
 	source := &source{ctx: ctx, r: r}
-	small, err := shrink(source, formats[f.Type])
+	small, err := picture.Shrink(source, f.Type, thumbnailSide)
 	if source.err != nil {
 		return source.err // which says nothing of the picture
 	}

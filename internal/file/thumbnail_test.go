@@ -1,7 +1,6 @@
 package file
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -34,8 +33,8 @@ func quartered(w, h int) *image.RGBA {
 	return m
 }
 
-// picture returns a quartered picture in a format.
-func picture(t testing.TB, kind string, w, h int) string {
+// drawn returns a quartered picture in a format.
+func drawn(t testing.TB, kind string, w, h int) string {
 	t.Helper()
 	var b bytes.Buffer
 	m := quartered(w, h)
@@ -117,13 +116,13 @@ func TestThumbnailsOfAllFormats(t *testing.T) {
 		kind, content string
 		w, h          int
 	}{
-		{"png", picture(t, "png", 800, 400), 320, 160},
-		{"jpeg", picture(t, "jpeg", 400, 1000), 128, 320},
-		{"gif", picture(t, "gif", 640, 640), 320, 320},
-		{"bmp", picture(t, "bmp", 330, 10), 320, 9},
-		{"webp", picture(t, "webp", 900, 300), 320, 106},
-		{"png", picture(t, "png", 40, 20), 40, 20},
-		{"png", picture(t, "png", 10_000, 2), 320, 1},
+		{"png", drawn(t, "png", 800, 400), 320, 160},
+		{"jpeg", drawn(t, "jpeg", 400, 1000), 128, 320},
+		{"gif", drawn(t, "gif", 640, 640), 320, 320},
+		{"bmp", drawn(t, "bmp", 330, 10), 320, 9},
+		{"webp", drawn(t, "webp", 900, 300), 320, 106},
+		{"png", drawn(t, "png", 40, 20), 40, 20},
+		{"png", drawn(t, "png", 10_000, 2), 320, 1},
 	} {
 		f := tw.share(ann, single("a."+tt.kind, tt.content), tt.content)
 		small, err := tw.thumbnail(bob, f.ID)
@@ -177,13 +176,13 @@ func turned(t testing.TB, order binary.ByteOrder, o uint16) string {
 	add16(2)
 	add32(1)
 	add32(0)
-	add16(orientationTag)
-	add16(typeShort)
+	add16(0x0112) // the orientation
+	add16(3)      // a short
 	add32(1)
 	add16(o)
 	add16(0)
 	add32(0)
-	plain := picture(t, "jpeg", 400, 200)
+	plain := drawn(t, "jpeg", 400, 200)
 	head := "\xff\xd8\xff\xe0\x00\x04xx\xff\xe1" + string(binary.BigEndian.AppendUint16(nil, uint16(len(exif)+2)))
 	return head + string(exif) + plain[2:]
 }
@@ -225,10 +224,10 @@ func TestWhatIsNoPictureHasNoThumbnail(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty":            "",
 		"text":             "hello",
-		"half a JPEG":      picture(t, "jpeg", 400, 400)[:600],
-		"half a PNG":       picture(t, "png", 400, 400)[:600],
-		"half a GIF":       picture(t, "gif", 400, 400)[:900],
-		"half a BMP":       picture(t, "bmp", 400, 400)[:600],
+		"half a JPEG":      drawn(t, "jpeg", 400, 400)[:600],
+		"half a PNG":       drawn(t, "png", 400, 400)[:600],
+		"half a GIF":       drawn(t, "gif", 400, 400)[:900],
+		"half a BMP":       drawn(t, "bmp", 400, 400)[:600],
 		"a WebP's head":    "RIFF\x20\x00\x00\x00WEBPVP8 \x10\x00\x00\x00" + strings.Repeat("\x00", 16),
 		"garbage in a GIF": "GIF89a" + strings.Repeat("\xff", 100),
 		"no pixels":        bomb(0, 5),
@@ -245,66 +244,9 @@ func TestWhatIsNoPictureHasNoThumbnail(t *testing.T) {
 	tw.holds(1)
 }
 
-// TestABombIsNotDecoded shows that the size is looked at first: decoding what there is of it would fail otherwise.
-func TestABombIsNotDecoded(t *testing.T) {
-	_, err := shrink(strings.NewReader(bomb(7072, 7072)), formats["image/png"])
-	if !errors.Is(err, errTooManyPixels) {
-		t.Errorf("%v", err)
-	}
-}
-
-// progressive is a grey progressive JPEG with segments before its frame.
-func progressive(w, h int, before string) string {
-	segment := func(marker byte, body string) string {
-		return "\xff" + string([]byte{marker}) + string(binary.BigEndian.AppendUint16(nil, uint16(len(body)+2))) + body
-	}
-	size := string(binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, uint16(h)), uint16(w)))
-	blocks := (w + 7) / 8 * ((h + 7) / 8)
-	return "\xff\xd8" + before +
-		segment(0xdb, "\x00"+strings.Repeat("\x01", 64)) +
-		segment(0xc2, "\x08"+size+"\x01\x01\x11\x00") +
-		segment(0xc4, "\x00\x01"+strings.Repeat("\x00", 15)+"\x00") + // one code of one bit: no difference
-		segment(0xda, "\x01\x01\x00\x00\x00\x00") + strings.Repeat("\x00", blocks/8+1) + "\xff\xd9"
-}
-
-// TestALargeProgressiveJPEGTookTooMuchMemory has ones that a decoder would take 700 MB for.
-func TestALargeProgressiveJPEGTookTooMuchMemory(t *testing.T) {
-	tw := newTown(t, Config{})
-	small := progressive(640, 640, "")
-	f := tw.share(ann, single("small.jpg", small), small)
-	if b, err := tw.thumbnail(ann, f.ID); err != nil || len(b) == 0 {
-		t.Errorf("a small one: %v", err)
-	}
-	for name, before := range map[string]string{
-		"plain":        "",
-		"a comment":    "\xff\xfe\x00\x03c",
-		"fill bytes":   "\xff\xff\xff\xfe\x00\x03c",
-		"extra bytes":  "xx",
-		"an escape":    "\xff\x00",
-		"restart":      "\xff\xd0",
-		"hidden frame": "\xff\xfe\x00\x0d\xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01",
-		// Who takes the second byte for a marker sees a frame in the comment that follows.
-		"a frame behind fill bytes": "\xff\xff\xfe\xff\xff" + strings.Repeat("c", 65276) + "\xff\xc0\x00\x0b" + strings.Repeat("c", 253),
-		"a frame behind a restart":  "\xff\xd0\xff\xfe\xff\xff" + strings.Repeat("c", 65530) + "\xff\xc0\x00",
-		"many parts":                strings.Repeat("\xff\xfe\x00\x02", maxJPEGSegments),
-	} {
-		if _, err := jpeg.Decode(strings.NewReader(progressive(8, 8, before))); err != nil {
-			t.Errorf("%s: no decoder would read it: %v", name, err)
-		}
-		if _, err := shrink(strings.NewReader(progressive(4001, 4000, before)), formats["image/jpeg"]); !errors.Is(err, errTooManyPixels) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	// The limit of others stays.
-	sequential := strings.Replace(progressive(4001, 4000, ""), "\xff\xc2", "\xff\xc0", 1)
-	if _, err := shrink(strings.NewReader(sequential), formats["image/jpeg"]); err == nil || errors.Is(err, errTooManyPixels) {
-		t.Errorf("a sequential one: %v", err)
-	}
-}
-
 func TestALostThumbnailFailedForEver(t *testing.T) {
 	tw := newTown(t, Config{})
-	content := picture(t, "png", 400, 400)
+	content := drawn(t, "png", 400, 400)
 	f := tw.share(ann, single("a.png", content), content)
 	want, err := tw.thumbnail(ann, f.ID)
 	tw.must(err)
@@ -322,7 +264,7 @@ func TestALostThumbnailFailedForEver(t *testing.T) {
 
 func TestManyFirstDemandsMakeOneThumbnail(t *testing.T) {
 	tw := newTown(t, Config{})
-	content := picture(t, "png", 1000, 1000)
+	content := drawn(t, "png", 1000, 1000)
 	f := tw.share(ann, single("a.png", content), content)
 	var all sync.WaitGroup
 	for range 20 {
@@ -338,7 +280,7 @@ func TestManyFirstDemandsMakeOneThumbnail(t *testing.T) {
 
 func TestDemandsWaitOnlySoLong(t *testing.T) {
 	tw := newTown(t, Config{})
-	content := picture(t, "png", 10, 10)
+	content := drawn(t, "png", 10, 10)
 	f := tw.share(ann, single("a.png", content), content)
 	tw.must(tw.pictures.enter(t.Context())) // somebody has the turn
 	ctx, cancel := context.WithCancel(t.Context())
@@ -359,7 +301,7 @@ func TestDemandsWaitOnlySoLong(t *testing.T) {
 func TestAReplacedPictureHasItsOwnThumbnail(t *testing.T) {
 	tw := newTown(t, Config{})
 	for _, side := range []int{100, 200} {
-		content := picture(t, "png", side, side)
+		content := drawn(t, "png", side, side)
 		f := tw.share(ann, single("a.png", content), content)
 		small, err := tw.thumbnail(ann, f.ID)
 		tw.must(err)
@@ -369,20 +311,4 @@ func TestAReplacedPictureHasItsOwnThumbnail(t *testing.T) {
 		}
 		tw.holds(2)
 	}
-}
-
-func FuzzJPEGHead(f *testing.F) {
-	for o := range uint16(10) {
-		f.Add([]byte(turned(f, binary.LittleEndian, o))[:80])
-		f.Add([]byte(turned(f, binary.BigEndian, o))[:80])
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		h := readJPEGHead(bufio.NewReader(bytes.NewReader(b)))
-		if h.turn < 1 || h.turn > 8 {
-			t.Errorf("orientation %d", h.turn)
-		}
-		if h.sequential && !bytes.Contains(b, []byte{0xff, markerBaseline}) && !bytes.Contains(b, []byte{0xff, markerExtended}) {
-			t.Error("a sequential picture without a frame")
-		}
-	})
 }

@@ -1,6 +1,10 @@
 package session
 
-import "parley/internal/core"
+import (
+	"slices"
+
+	"parley/internal/core"
+)
 
 // PutViewer is tested from outside.
 var PutViewer = putViewer
@@ -23,4 +27,15 @@ func (h *Hub) Online(user core.UserID) bool {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	return sh.users[user] != nil
+}
+
+// Heard returns the rooms that a session is subscribed to.
+func (h *Hub) Heard(s *Session) (rooms []core.ConversationID) {
+	h.roomsMu.RLock()
+	defer h.roomsMu.RUnlock()
+	for _, m := range s.subscription {
+		rooms = append(rooms, m.room.id)
+	}
+	slices.Sort(rooms)
+	return rooms
 }

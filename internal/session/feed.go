@@ -35,11 +35,23 @@ type mark struct {
 	places []core.Position
 }
 
-// place returns a conversation's place; one that is new stands at after.
-func (f *feed) place(conversation core.ConversationID, after core.Seq) *place {
-	i, ok := slices.BinarySearchFunc(f.places, conversation, func(p place, c core.ConversationID) int {
+func (f *feed) search(conversation core.ConversationID) (int, bool) {
+	return slices.BinarySearchFunc(f.places, conversation, func(p place, c core.ConversationID) int {
 		return cmp.Compare(p.conversation, c)
 	})
+}
+
+// find returns a conversation's place, nil if it has none.
+func (f *feed) find(conversation core.ConversationID) *place {
+	if i, ok := f.search(conversation); ok {
+		return &f.places[i]
+	}
+	return nil
+}
+
+// place returns a conversation's place; one that is new stands at after.
+func (f *feed) place(conversation core.ConversationID, after core.Seq) *place {
+	i, ok := f.search(conversation)
 	if !ok {
 		f.places = slices.Insert(f.places, i, place{conversation: conversation, sent: after, confirmed: after})
 	}
@@ -72,6 +84,19 @@ func (f *feed) nextBehind() (core.ConversationID, core.Seq, bool) {
 	}
 	f.turn = next.conversation
 	return next.conversation, next.sent, true
+}
+
+// forget drops a conversation: what follows there is not for this session.
+func (s *Session) forget(conversation core.ConversationID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := &s.feed
+	if i, ok := f.search(conversation); ok {
+		if f.places[i].behind {
+			f.behind--
+		}
+		f.places = slices.Delete(f.places, i, i+1)
+	}
 }
 
 // stop forgets that anything is behind: the connection is ending.
@@ -170,15 +195,15 @@ func (s *Session) Start(ctx context.Context, answer ...[]byte) error {
 // pull fetches a page of a conversation in which the session is behind and queues it. Only the writer calls it.
 func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	h := s.profile.hub
-	page, err := h.source.Page(h.ctx, conversation, after)
+	s.mu.Lock()
+	viewer, own := s.actor.User(), s.own
+	s.mu.Unlock()
+	page, err := h.source.Page(h.ctx, viewer, conversation, after)
 	if err != nil {
 		h.log.Error("catching up failed", "gateway", s.profile.Gateway, "conversation", conversation, "err", err)
 		s.Abort(Failed)
 		return
 	}
-	s.mu.Lock()
-	viewer, own := s.actor.User(), s.own
-	s.mu.Unlock()
 	var frames []Frame
 	for _, ev := range page.Events {
 		if own != "" {
@@ -193,7 +218,10 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	if s.phase != online {
 		return
 	}
-	p := s.feed.place(conversation, after)
+	p := s.feed.find(conversation)
+	if p == nil || !p.behind || p.sent != after {
+		return // the user has left the room meanwhile
+	}
 	p.sent = max(p.sent, page.End)
 	s.feed.unheard = true
 	if !page.More && (p.seen <= p.sent || page.End == after) {
@@ -270,8 +298,9 @@ func (f *feed) unconfirmed() (got []core.Position) {
 
 func (f *feed) confirm(got []core.Position) {
 	for _, g := range got {
-		p := f.place(g.Conversation, 0)
-		p.confirmed = max(p.confirmed, g.Seq)
+		if p := f.find(g.Conversation); p != nil {
+			p.confirmed = max(p.confirmed, g.Seq)
+		}
 	}
 }
 

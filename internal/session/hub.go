@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"math"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,27 +40,15 @@ type Hub struct {
 }
 
 type userShard struct {
-	mu      sync.RWMutex // guards both maps and the sessions' peer links
+	mu      sync.RWMutex // guards the maps and the sessions' peer links
 	users   map[core.UserID]*Session
 	revoked map[core.UserID]revocation
+	moves   map[core.UserID][]move // in their order
 }
 
 type revocation struct {
 	epoch int64
 	at    time.Time
-}
-
-// room is the set of sessions that are subscribed to a conversation.
-type room struct {
-	id      core.ConversationID
-	mu      sync.RWMutex // guards members
-	members []*Session
-}
-
-// membership is a session's place in a room.
-type membership struct {
-	room  *room
-	index int
 }
 
 // NewHub returns a hub without connections. Start must be called before the first one.
@@ -74,6 +61,7 @@ func NewHub(log *slog.Logger, metrics *obs.Metrics, goroutines *obs.Goroutines) 
 	for i := range shards {
 		h.users[i].users = map[core.UserID]*Session{}
 		h.users[i].revoked = map[core.UserID]revocation{}
+		h.users[i].moves = map[core.UserID][]move{}
 	}
 	return h
 }
@@ -169,6 +157,9 @@ func (h *Hub) Register(s *Session, actor core.Actor, rivalry Rivalry, rooms []co
 		old.profile.online.Dec()
 		h.leaveRooms(old)
 		old.Close(Replaced)
+	}
+	if s.profile.AllRooms {
+		rooms = h.afterMoves(actor.User(), rooms)
 	}
 	h.joinAll(s, rooms)
 	return nil
@@ -324,59 +315,15 @@ func (h *Hub) unlink(s *Session) bool {
 	return sh.unlink(s)
 }
 
-// joinAll subscribes a session to those of the rooms that it does not hear yet. h.roomsMu is held.
-func (h *Hub) joinAll(s *Session, rooms []core.ConversationID) {
-	if s.subscription == nil {
-		s.subscription = make([]membership, 0, len(rooms))
-	}
-	for _, id := range rooms {
-		if !slices.ContainsFunc(s.subscription, func(m membership) bool { return m.room.id == id }) {
-			h.join(s, id)
-		}
-	}
-}
-
-// join subscribes a session to a room. h.roomsMu is held.
-func (h *Hub) join(s *Session, id core.ConversationID) {
-	r := h.rooms[id]
-	if r == nil {
-		r = &room{id: id}
-		h.rooms[id] = r
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.subscription = append(s.subscription, membership{r, len(r.members)})
-	r.members = append(r.members, s)
-}
-
-// leaveRooms ends a session's subscriptions. h.roomsMu is held.
-func (h *Hub) leaveRooms(s *Session) {
-	for _, m := range s.subscription {
-		if m.room.remove(s, m.index) == 0 {
-			delete(h.rooms, m.room.id)
-		}
-	}
-	s.subscription = nil
-}
-
-// remove swaps the last member into the place of s and returns how many are left. The hub's roomsMu is held.
-func (r *room) remove(s *Session, at int) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	last := len(r.members) - 1
-	moved := r.members[last]
-	r.members[at], r.members[last] = moved, nil
-	r.members = r.members[:last]
-	if moved != s {
-		i := slices.IndexFunc(moved.subscription, func(m membership) bool { return m.room == r })
-		moved.subscription[i].index = at
-	}
-	return last
-}
-
 // Publish hands an event to everybody who must hear it. Events of one conversation come in their order.
 // It never blocks: what a session cannot take now, it gets from the store later.
 func (h *Hub) Publish(ev core.Event) {
+	if e, ok := ev.(core.MemberJoined); ok {
+		h.enterRoom(e.Member.User.ID, e.Room.ID)
+	}
+	if e, ok := ev.(core.MemberLeft); ok {
+		defer h.quitRoom(e.User.ID, e.Room.ID)
+	}
 	p := publication{ev: ev}
 	p.posted, p.isMessage = ev.(core.MessagesPosted)
 	to := ev.Audience()

@@ -54,6 +54,8 @@ type Profile struct {
 	LoginWithin time.Duration
 	// CatchUp: sessions start behind, get what their gateway's cursors say they have missed, and move the cursors.
 	CatchUp bool
+	// AllRooms: sessions hear all of their user's rooms, also those that the user joins while they are connected.
+	AllRooms bool
 	// QueueBytes bounds what waits for a session that is at the head. Default 256 KiB.
 	QueueBytes int
 	// Farewell encodes what a user is told before the connection is closed for a reason; empty: nothing.
@@ -76,8 +78,9 @@ type Source interface {
 	// Behind returns, for each conversation with messages that the user's clients of this gateway have not got,
 	// the position they have. The first call for a gateway pins where its clients start.
 	Behind(ctx context.Context, user core.UserID, gateway core.Gateway) ([]core.Position, error)
-	// Page reads what follows a position.
-	Page(ctx context.Context, conversation core.ConversationID, after core.Seq) (Page, error)
+	// Page reads what follows a position and is for the viewer: nothing, of a room that they are not in. A session that
+	// only listens has no viewer, and hears what its gateway lets it hear.
+	Page(ctx context.Context, viewer core.UserID, conversation core.ConversationID, after core.Seq) (Page, error)
 	// Confirm takes note of what the user's clients of this gateway have got. It must not block.
 	Confirm(user core.UserID, gateway core.Gateway, got []core.Position)
 }

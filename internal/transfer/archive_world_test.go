@@ -167,7 +167,10 @@ lines', sex = 1, avatar = 'me.png' WHERE name = 'Ann'`)
 	h.must(h.contacts.Block(h.Context(), root, ann.User())) // which Ann is not told
 	h.must(h.contacts.Block(h.Context(), ann, dan.User()))
 	h.exec(`INSERT INTO conversation (id, kind, name, created_at) VALUES (?, 2, 'den', 77)`, int64(room))
-	h.exec(`INSERT INTO member (user_id, conversation_id, joined_at) VALUES (1002, 10, 78), (1003, 10, 79)`)
+	h.exec(`INSERT INTO member (user_id, conversation_id, role, joined_at) VALUES (1002, 10, 3, 78), (1003, 10, 2, 79)`)
+	h.exec(`UPDATE conversation SET topic = 'two
+lines' WHERE id = 10`)
+	h.exec(`INSERT INTO restriction (conversation_id, user_id, muted_until, shut_out) VALUES (10, 1002, 0, 1), (10, 1004, 99, 0)`)
 	for i := range 5 {
 		h.say(root, lobby(), chat.RetryForever, fmt.Sprint("r", i), fmt.Sprint("root says ", i))
 		h.say(ann, lobby(), chat.RetryForever, fmt.Sprint("a", i), fmt.Sprint("Ann says <&> \"", i, "\" \u2028\U0001F600"))
@@ -177,6 +180,7 @@ lines', sex = 1, avatar = 'me.png' WHERE name = 'Ann'`)
 	h.say(ann, user(bob), chat.RetryForever, "d1", "to Bob")
 	h.say(bob, user(ann), chat.RetryRecent, "1", strings.Repeat("long ", 10_000))
 	h.say(bob, user(cyd), chat.RetryForever, "", "of which Ann knows nothing")
+	h.change(root, ann, bob)
 	for _, a := range []core.Actor{ann, bob} {
 		for _, g := range []core.Gateway{"one", "two"} {
 			_, err := h.chat.Behind(h.Context(), a.User(), g)
@@ -199,6 +203,30 @@ lines', sex = 1, avatar = 'me.png' WHERE name = 'Ann'`)
 	h.exec(`INSERT INTO imported (source, noun, foreign_id, local_id) VALUES ('x', 'user', '7', 1001), ('x', 'file', 'b', 2)`)
 	h.exec(`UPDATE user_id SET id = 1234`)
 	return h
+}
+
+// change has messages answered, edited, deleted and reacted to.
+func (h *house) change(root, ann, bob core.Actor) {
+	h.Helper()
+	ctx := h.Context()
+	for seq, who := range map[core.Seq]core.Actor{1: root, 2: ann} {
+		_, err := h.chat.React(ctx, bob, core.Lobby, seq, "👍", true)
+		h.must(err)
+		_, err = h.chat.React(ctx, ann, core.Lobby, seq, "❤️", true)
+		h.must(err)
+		_, err = h.chat.Edit(ctx, who, core.Lobby, seq, who.Name()+" says @小包 and @root")
+		h.must(err)
+	}
+	h.must(h.chat.MarkRead(ctx, ann, core.Lobby, 5))
+	h.must(h.chat.MarkRead(ctx, bob, core.Lobby, 7))
+	h.must(h.chat.Delete(ctx, bob, room, 1))
+	h.must(h.chat.Delete(ctx, ann, room, 2))
+	for _, reply := range []core.Seq{3, 4} { // Bob's and Ann's
+		done := make(chan error, 1)
+		h.must(h.chat.Post(ctx, ann, chat.Post{To: chat.Target{Room: room}, Origin: "test", Drafts: []chat.Draft{{Text: "den, Ann again", ReplyTo: reply}}},
+			func(_ []core.Message, err error) { done <- err }))
+		h.must(<-done)
+	}
 }
 
 // export writes an archive and returns its path.

@@ -284,6 +284,7 @@ func (e *export) conversations(ctx context.Context, put func(any) error) error {
 	return e.Chat.Conversations(ctx, e.actor, e.person.ID, func(c chat.ConversationRecord) error {
 		if own, ok := e.own[c.ID]; ok {
 			c.LastSeq = core.Seq(len(own))
+			c.Public = c.Public && c.ID == core.Lobby // a room with one person's words is for nobody else
 		}
 		return put(lineOfConversation(c))
 	})
@@ -296,14 +297,14 @@ func (e *export) messages(ctx context.Context, put func(any) error) error {
 			by = e.person.ID
 		}
 		return e.Chat.Messages(ctx, e.actor, c.ID, by, func(m chat.MessageRecord) error {
-			return put(messageLine{c.ID, e.seq(c.ID, m.Seq), m.Sender, m.ClientID, m.Retry, m.Text, m.Origin, stamp(m.At)})
+			return put(lineOfMessage(c.ID, e.forPerson(c.ID, m)))
 		})
 	})
 }
 
 func (e *export) members(ctx context.Context, put func(any) error) error {
 	return e.Chat.Memberships(ctx, e.actor, e.person.ID, func(m chat.Membership) error {
-		return put(memberLine{m.User, m.Conversation, e.seq(m.Conversation, m.JoinedSeq), stamp(m.At)})
+		return put(memberLine{m.User, m.Conversation, roleOf(m.Role), e.seq(m.Conversation, m.JoinedSeq), e.readSeq(m), stamp(m.At)})
 	})
 }
 

@@ -105,13 +105,31 @@ type conversationLine struct {
 	ID      core.ConversationID `json:"id"`
 	Kind    kind                `json:"kind"`
 	Name    string              `json:"name,omitzero"`
+	Topic   string              `json:"topic,omitzero"`
+	Public  bool                `json:"public,omitzero"`
 	Users   []core.UserID       `json:"users,omitempty"`
 	LastSeq core.Seq            `json:"last_seq"`
+	Change  core.Change         `json:"change,omitzero"`
 	Created stamp               `json:"created"`
+
+	Restrictions []restrictionLine `json:"restrictions,omitempty"`
+}
+
+// restrictionLine is an entry of a conversation's line.
+type restrictionLine struct {
+	User       core.UserID `json:"user"`
+	MutedUntil stamp       `json:"muted_until,omitzero"`
+	ShutOut    bool        `json:"shut_out,omitzero"`
 }
 
 func lineOfConversation(c chat.ConversationRecord) conversationLine {
-	l := conversationLine{ID: c.ID, Kind: kind(c.Kind), Name: c.Name, LastSeq: c.LastSeq, Created: stamp(c.At)}
+	l := conversationLine{
+		ID: c.ID, Kind: kind(c.Kind), Name: c.Name, Topic: c.Topic, Public: c.Public, LastSeq: c.LastSeq, Change: c.Change,
+		Created: stamp(c.At),
+	}
+	for _, r := range c.Restrictions {
+		l.Restrictions = append(l.Restrictions, restrictionLine{r.User, stamp(r.MutedUntil), r.ShutOut})
+	}
 	if c.Kind == core.Direct {
 		l.Users = c.Users[:]
 	}
@@ -119,8 +137,14 @@ func lineOfConversation(c chat.ConversationRecord) conversationLine {
 }
 
 func (l conversationLine) record() chat.ConversationRecord {
-	r := chat.ConversationRecord{ID: l.ID, Kind: core.ConversationKind(l.Kind), Name: l.Name, LastSeq: l.LastSeq, At: time.Time(l.Created)}
+	r := chat.ConversationRecord{
+		ID: l.ID, Kind: core.ConversationKind(l.Kind), Name: l.Name, Topic: l.Topic, Public: l.Public, LastSeq: l.LastSeq, Change: l.Change,
+		At: time.Time(l.Created),
+	}
 	copy(r.Users[:], l.Users)
+	for _, o := range l.Restrictions {
+		r.Restrictions = append(r.Restrictions, chat.Restriction{User: o.User, MutedUntil: time.Time(o.MutedUntil), ShutOut: o.ShutOut})
+	}
 	return r
 }
 
@@ -133,18 +157,49 @@ type messageLine struct {
 	Text         string              `json:"text"`
 	Origin       core.Gateway        `json:"origin"`
 	Sent         stamp               `json:"sent"`
+	ReplyTo      core.Seq            `json:"reply_to,omitzero"`
+	Edited       stamp               `json:"edited,omitzero"`
+	Deleted      stamp               `json:"deleted,omitzero"`
+	Change       core.Change         `json:"change,omitzero"`
+	Mentions     []core.UserID       `json:"mentions,omitempty"`
+	Reactions    []reactionLine      `json:"reactions,omitempty"`
+}
+
+// reactionLine is an entry of a message's line.
+type reactionLine struct {
+	User  core.UserID `json:"user"`
+	Emoji string      `json:"emoji"`
+	Given stamp       `json:"given"`
+}
+
+func lineOfMessage(id core.ConversationID, m chat.MessageRecord) messageLine {
+	l := messageLine{
+		Conversation: id, Seq: m.Seq, Sender: m.Sender, ClientID: m.ClientID, Retry: m.Retry, Text: m.Text, Origin: m.Origin, Sent: stamp(m.At),
+		ReplyTo: m.ReplyTo, Edited: stamp(m.EditedAt), Deleted: stamp(m.DeletedAt), Change: m.Change, Mentions: m.Mentions,
+	}
+	for _, r := range m.Reactions {
+		l.Reactions = append(l.Reactions, reactionLine{r.User, r.Emoji, stamp(r.At)})
+	}
+	return l
 }
 
 func (l messageLine) record() chat.MessageRecord {
-	return chat.MessageRecord{
+	m := chat.MessageRecord{
 		Seq: l.Seq, Sender: l.Sender, ClientID: l.ClientID, Retry: l.Retry, Text: l.Text, Origin: l.Origin, At: time.Time(l.Sent),
+		ReplyTo: l.ReplyTo, EditedAt: time.Time(l.Edited), DeletedAt: time.Time(l.Deleted), Change: l.Change, Mentions: l.Mentions,
 	}
+	for _, r := range l.Reactions {
+		m.Reactions = append(m.Reactions, chat.ReactionRecord{User: r.User, Emoji: r.Emoji, At: time.Time(r.Given)})
+	}
+	return m
 }
 
 type memberLine struct {
 	User         core.UserID         `json:"user"`
 	Conversation core.ConversationID `json:"conversation"`
+	Role         role                `json:"role,omitzero"` // none for a plain member
 	JoinedSeq    core.Seq            `json:"joined_seq"`
+	ReadSeq      core.Seq            `json:"read_seq,omitzero"`
 	Joined       stamp               `json:"joined"`
 }
 
@@ -272,13 +327,24 @@ type (
 	kind     core.ConversationKind
 	fileKind core.FileKind
 	status   contact.Status
+	role     core.Role
 )
+
+// roleOf returns the role that a line names.
+func roleOf(r core.Role) role {
+	if r == core.Plain {
+		return 0
+	}
+	return role(r)
+}
 
 var (
 	kinds     = map[kind]string{kind(core.Direct): "direct", kind(core.Room): "room"}
 	fileKinds = map[fileKind]string{fileKind(core.PlainFile): "file", fileKind(core.Folder): "folder"}
+	roles     = map[role]string{role(core.RoomAdmin): "admin", role(core.Owner): "owner"}
 	statuses  = map[status]string{
 		status(contact.Pending): "pending", status(contact.Accepted): "accepted", status(contact.Withdrawn): "withdrawn",
+		status(contact.Refused): "refused",
 	}
 )
 
@@ -290,7 +356,9 @@ func (k *fileKind) UnmarshalText(text []byte) error {
 	*k = v
 	return err
 }
-func (s status) MarshalText() ([]byte, error) { return word(statuses, s) }
+func (r role) MarshalText() ([]byte, error)     { return word(roles, r) }
+func (r *role) UnmarshalText(text []byte) error { v, err := meaning(roles, text); *r = v; return err }
+func (s status) MarshalText() ([]byte, error)   { return word(statuses, s) }
 func (s *status) UnmarshalText(text []byte) error {
 	v, err := meaning(statuses, text)
 	*s = v

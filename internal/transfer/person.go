@@ -83,3 +83,29 @@ func (e *export) strangers(ctx context.Context, put func(any) error) error {
 	}
 	return nil
 }
+
+// forPerson is a message as it stands in the archive: in that of one person under its number there, and without those whom the
+// person does not know.
+func (e *export) forPerson(id core.ConversationID, m chat.MessageRecord) chat.MessageRecord {
+	if e.person.ID == 0 {
+		return m
+	}
+	strange := func(u core.UserID) bool { return u != e.person.ID && !e.others[u] }
+	m.Mentions = slices.DeleteFunc(m.Mentions, strange)
+	m.Reactions = slices.DeleteFunc(m.Reactions, func(r chat.ReactionRecord) bool { return strange(r.User) })
+	if own, ok := e.own[id]; ok {
+		if _, found := slices.BinarySearch(own, m.ReplyTo); !found {
+			m.ReplyTo = 0 // what it answers is somebody else's
+		}
+		m.Seq, m.ReplyTo = e.seq(id, m.Seq), e.seq(id, m.ReplyTo)
+	}
+	return m
+}
+
+// readSeq is what a member has read as it stands in the archive: in that of one person nobody is told what others have.
+func (e *export) readSeq(m chat.Membership) core.Seq {
+	if e.person.ID != 0 && m.User != e.person.ID {
+		return 0
+	}
+	return e.seq(m.Conversation, m.ReadSeq)
+}

@@ -240,7 +240,7 @@ func (r *restore) member(ctx context.Context, l memberLine) error {
 		return r.Chat.JoinLobby(ctx, l.User)
 	}
 	return r.Chat.AdoptMembership(ctx, r.actor, chat.Membership{
-		User: l.User, Conversation: r.ids[l.Conversation], JoinedSeq: l.JoinedSeq, At: time.Time(l.Joined),
+		User: l.User, Conversation: r.ids[l.Conversation], Role: core.Role(l.Role), JoinedSeq: l.JoinedSeq, ReadSeq: l.ReadSeq, At: time.Time(l.Joined),
 	})
 }
 

@@ -29,7 +29,7 @@ var floors = []struct {
 	among    bool
 }{
 	{packages: []string{"internal/core", "internal/wire/...", "internal/durable", "internal/obs"}},
-	{packages: []string{"internal/store", "internal/cluster", "internal/blob", "internal/outbox", "internal/legacy", "internal/media/...", "internal/tunnel", "internal/speech"}},
+	{packages: []string{"internal/store", "internal/cluster", "internal/blob", "internal/picture", "internal/certificate", "internal/outbox", "internal/legacy", "internal/media/...", "internal/tunnel", "internal/speech"}},
 	{packages: []string{"internal/session"}},
 	{packages: []string{"internal/account", "internal/contact", "internal/chat", "internal/audit", "internal/file", "internal/meeting", "internal/node", "internal/notify"}},
 	{packages: []string{"internal/gateway/...", "internal/transfer"}},

@@ -1,7 +1,8 @@
 // Package line is the smallest gateway there can be, a protocol of text lines, for the tests of delivery.
 //
 // A client says "login TOKEN", "listen TOKEN|nobody", "own PREFIX", "post ID user|room TARGET TEXT" and "ping WORD", and
-// hears "welcome UID", "listening", "ack ID SEQ", "err ID TEXT", "pong WORD", "msg VIEWER CONVERSATION SEQ SENDER ID TEXT", "asked UID" and "bye REASON".
+// hears "welcome UID", "listening", "ack ID SEQ", "err ID TEXT", "pong WORD", "msg VIEWER CONVERSATION SEQ SENDER ID TEXT", "asked UID",
+// "joined ROOM UID", "left ROOM UID" and "bye REASON".
 package line
 
 import (
@@ -35,6 +36,10 @@ func (Codec) Encode(ev core.Event) (frames []session.Frame) {
 		}
 	case core.FriendRequested:
 		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "asked %d\n", ev.Request.From.ID)})
+	case core.MemberJoined:
+		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "joined %d %d\n", ev.Room.ID, ev.Member.User.ID)})
+	case core.MemberLeft:
+		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "left %d %d\n", ev.Room.ID, ev.User.ID)})
 	}
 	return frames
 }

@@ -212,7 +212,7 @@ func (w *World) Listen(g *Gateway, as func(core.UserID) core.Actor) string {
 func (w *World) Prepare(g *Gateway, as func(core.UserID) core.Actor) {
 	g.Hub, g.Chat = w.Hub, w.Chat
 	if g.Profile == nil {
-		g.Profile = &session.Profile{Gateway: "line", CatchUp: true}
+		g.Profile = &session.Profile{Gateway: "line", CatchUp: true, AllRooms: true}
 	}
 	p := g.Profile
 	if p.Codec == nil {

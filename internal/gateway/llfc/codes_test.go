@@ -52,6 +52,14 @@ func TestEveryErrorHasItsCode(t *testing.T) {
 		core.ErrDeliveryFailed:       1002,
 		core.ErrDiskFull:             1002,
 		core.ErrStopping:             1002,
+		core.ErrInvalidTopic:         1001,
+		core.ErrMuted:                1011,
+		core.ErrShutOut:              1011,
+		core.ErrMemberNotFound:       1011,
+		core.ErrMessageNotFound:      1011,
+		core.ErrLinkNotFound:         1011,
+		core.ErrOwnerStays:           1002,
+		core.ErrTooMany:              1002,
 	}
 	parts := map[string]int{"frames": internalFrames, "gate": internalGate, "register": internalRegister, "reset": internalReset}
 	for _, e := range core.All {

@@ -348,3 +348,32 @@ func TestFieldThatStandsTwice(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A room that a user comes into while online is a contact at once; nobody else is told.
+func TestRoomJoinedWhileOnlineBecomesAContact(t *testing.T) {
+	for _, shown := range []bool{true, false} {
+		w := newWorld(t, func(s *settings) { s.Rooms = shown })
+		w.addDocumented()
+		c, other := w.online(sqy), w.online(ocz)
+		room, err := w.chat.CreateRoom(context.Background(), w.actor(ocz), chat.RoomForm{Name: "the den", Public: true})
+		w.must(err)
+		if shown {
+			other.expect(fmt.Sprintf(`1015 {"error":0,"fromuid":%d,"touid":      1055,"name":"the den","nick":"the den","icon":"","sex":0}`, roomUID(room.ID)))
+		}
+		_, err = w.chat.Join(context.Background(), w.actor(sqy), room.ID)
+		w.must(err)
+		if shown {
+			c.expect(fmt.Sprintf(`1015 {"error":0,"fromuid":%d,"touid":      1054,"name":"the den","nick":"the den","icon":"","sex":0}`, roomUID(room.ID)))
+		}
+		w.say(ocz, chat.Target{Room: room.ID}, "welcome")
+		if shown {
+			c.expect(fmt.Sprintf(`1019 {"error":0,"fromuid":%d,"touid":      1054,"text_array":[{"msgid":"%d-1","content":"ocz: welcome"}]}`, roomUID(room.ID), room.ID))
+		}
+		w.must(w.chat.Leave(context.Background(), w.actor(sqy), room.ID))
+		w.say(ocz, chat.Target{Room: room.ID}, "gone")
+		c.quiet()
+		said := text(sqy, roomUID(room.ID), "1", "still?")
+		c.send(1017, said)
+		c.expect(acked(1011, said))
+	}
+}

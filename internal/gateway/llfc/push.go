@@ -25,12 +25,20 @@ func (k codec) Encode(ev core.Event) []session.Frame {
 		return []session.Frame{{Bytes: appendRequestPush(nil, ev.Request)}}
 	case core.FriendAccepted:
 		return []session.Frame{{Bytes: appendAcceptedPush(nil, ev)}}
+	case core.MemberJoined:
+		if k.rooms {
+			return []session.Frame{encodeRoomPush(ev.Room)}
+		}
 	}
 	return nil
 }
 
 // Skips: users are not shown their own words, but for those that they wrote to a room in another family of clients.
+// Of those who come into a room only they themselves are told: the room is a new contact of theirs.
 func (k codec) Skips(ev core.Event, viewer core.UserID) bool {
+	if joined, ok := ev.(core.MemberJoined); ok {
+		return joined.Member.User.ID != viewer
+	}
 	posted, ok := ev.(core.MessagesPosted)
 	if !ok {
 		return false
@@ -77,6 +85,20 @@ func requestDesc(r core.FriendRequest) string {
 func appendAcceptedPush(b []byte, ev core.FriendAccepted) []byte {
 	at := len(b)
 	return frame.End(append(appendAccepted(b, ev.By, ev.To), '}'), at)
+}
+
+// encodeRoomPush returns the 1015 by which a room becomes a contact: docs/protocols/llfc.md#rooms.
+func encodeRoomPush(r core.Conversation) session.Frame {
+	u := roomContact(r)
+	b := appendInt(frame.Begin(nil, msgFriendAccepted), `{"error":0,"fromuid":`, u.ID)
+	b = append(b, `,"touid":`...)
+	f := session.Frame{ViewerAt: len(b)}
+	b = append(b, "          "[:session.ViewerWidth]...)
+	b = appendText(b, `,"name":`, u.Name)
+	b = appendText(b, `,"nick":`, u.Nick)
+	b = append(b, `,"icon":"","sex":0}`...)
+	f.Bytes = frame.End(b, 0)
+	return f
 }
 
 // appendFriendPush appends the 1015 that brings a friend for whom the login's answer had no room.

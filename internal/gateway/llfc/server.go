@@ -63,7 +63,7 @@ func New(cfg Config) *Gateway {
 	g := &Gateway{cfg: cfg, framesIn: cfg.Metrics.FramesIn.WithLabelValues(string(Name))}
 	g.profile = session.Profile{
 		Gateway: Name, Codec: codec{rooms: cfg.Rooms}, Silence: cfg.Silence, LoginWithin: cfg.LoginWithin,
-		CatchUp: true, Farewell: farewell,
+		CatchUp: true, AllRooms: cfg.Rooms, Farewell: farewell,
 	}
 	cfg.Hub.Use(&g.profile)
 	return g

@@ -1,0 +1,307 @@
+package chat
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"parley/internal/core"
+)
+
+// place is a conversation as somebody who may do something in it sees it.
+type place struct {
+	conversation core.Conversation
+	members      []core.UserID // of a direct chat
+	standing     standing      // in a room
+	floor        core.Seq      // what came up to here is not theirs to read
+}
+
+// place returns a conversation in which the actor may do something. In a private room people read what was said since they
+// came; the history of a public one is everybody's.
+func (s *Service) place(ctx context.Context, actor core.Actor, id core.ConversationID, do right) (p place, err error) {
+	if !actor.Known() {
+		return p, core.ErrLoginRequired
+	}
+	if p.conversation, p.members, err = s.conversation(ctx, id); err != nil {
+		return p, err
+	}
+	if p.conversation.Kind == core.Room {
+		if p.standing, err = s.standing(ctx, actor, id); err != nil {
+			return p, err
+		}
+		if !p.standing.room.Public {
+			p.floor = p.standing.joined
+		}
+		p.conversation = p.standing.room
+		return p, p.standing.may(do)
+	}
+	if !slices.Contains(p.members, actor.User()) {
+		return p, core.ErrConversationNotFound
+	}
+	if do == toPost {
+		other := p.members[0]
+		if other == actor.User() {
+			other = p.members[1]
+		}
+		err = s.cfg.Contacts.MayWrite(ctx, actor.User(), other)
+	}
+	return p, err
+}
+
+// What a message is read from, and its columns.
+const (
+	messageColumns = `m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), COALESCE(m.client_id, ''), m.text, m.origin,
+		m.created_at, m.reply_to, m.edited_at, m.deleted_at > 0, COALESCE(ch.change_seq, 0)`
+	messageTables = `message m LEFT JOIN "user" u ON u.uid = m.sender_id
+		LEFT JOIN message_change ch ON ch.conversation_id = m.conversation_id AND ch.seq = m.seq`
+)
+
+func scanMessage(scan func(...any) error) (m core.Message, err error) {
+	var at, edited int64
+	err = scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.ReplyTo, &edited,
+		&m.Deleted, &m.Change)
+	m.At, m.EditedAt = time.UnixMilli(at), moment(edited)
+	return m, err
+}
+
+// messages reads whole messages of a conversation, in the order of the query.
+func (s *Service) messages(ctx context.Context, id core.ConversationID, query string, args ...any) ([]core.Message, error) {
+	rows, err := s.db.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []core.Message
+	for rows.Next() {
+		m, err := scanMessage(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return list, s.addExtras(ctx, id, list)
+}
+
+// message reads one message.
+func (s *Service) message(ctx context.Context, id core.ConversationID, seq core.Seq) (core.Message, error) {
+	list, err := s.messages(ctx, id, `SELECT `+messageColumns+` FROM `+messageTables+` WHERE m.conversation_id = ? AND m.seq = ?`, int64(id), int64(seq))
+	if err != nil {
+		return core.Message{}, err
+	}
+	if len(list) == 0 {
+		return core.Message{}, core.ErrMessageNotFound
+	}
+	return list[0], nil
+}
+
+// addExtras fills in the mentions and reactions of messages.
+func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []core.Message) error {
+	bySeq := make(map[core.Seq]*core.Message, len(list))
+	first, last := list[0].Seq, list[0].Seq
+	for i := range list {
+		m := &list[i]
+		bySeq[m.Seq] = m
+		first, last = min(first, m.Seq), max(last, m.Seq)
+	}
+	err := s.each(ctx, func(scan func(...any) error) error {
+		var seq core.Seq
+		var user core.UserID
+		if err := scan(&seq, &user); err != nil {
+			return err
+		}
+		if m := bySeq[seq]; m != nil {
+			m.Mentions = append(m.Mentions, user)
+		}
+		return nil
+	}, `SELECT seq, user_id FROM mention WHERE conversation_id = ? AND seq BETWEEN ? AND ? ORDER BY user_id`, int64(id), int64(first), int64(last))
+	if err != nil {
+		return err
+	}
+	return s.each(ctx, func(scan func(...any) error) error {
+		var seq core.Seq
+		var user core.UserID
+		var emoji string
+		if err := scan(&seq, &user, &emoji); err != nil {
+			return err
+		}
+		if m := bySeq[seq]; m != nil {
+			m.Reactions = addReaction(m.Reactions, emoji, user)
+		}
+		return nil
+	}, `SELECT seq, user_id, emoji FROM reaction WHERE conversation_id = ? AND seq BETWEEN ? AND ?
+		ORDER BY seq, created_at, user_id, emoji`, int64(id), int64(first), int64(last))
+}
+
+func addReaction(list []core.Reaction, emoji string, user core.UserID) []core.Reaction {
+	i := slices.IndexFunc(list, func(r core.Reaction) bool { return r.Emoji == emoji })
+	if i < 0 {
+		return append(list, core.Reaction{Emoji: emoji, Users: []core.UserID{user}})
+	}
+	list[i].Users = append(list[i].Users, user)
+	return list
+}
+
+// each runs a query and hands on its rows.
+func (s *Service) each(ctx context.Context, row func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := s.db.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Edit gives the actor's own message another text; the old one is gone.
+func (s *Service) Edit(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, text string) (m core.Message, err error) {
+	text = clean(text)
+	err = s.alter(ctx, actor, id, seq, toPost, core.Edited, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
+		switch {
+		case text == "":
+			return false, core.ErrEmptyMessage
+		case len(text) > MaxText:
+			return false, core.ErrMessageTooLong
+		case m.Author.ID != actor.User():
+			return false, core.ErrForbidden
+		case m.Deleted:
+			return false, core.ErrMessageNotFound
+		case m.Text == text:
+			return false, nil
+		}
+		if _, err := s.db.Exec(ctx, `UPDATE message SET text = ?, edited_at = ? WHERE conversation_id = ? AND seq = ?`,
+			text, time.Now().UnixMilli(), int64(id), int64(seq)); err != nil {
+			return false, err
+		}
+		if err := s.clearMentions(ctx, id, seq); err != nil {
+			return false, err
+		}
+		mentions, err := s.mentionsOf(ctx, id, []Draft{{Text: text}})
+		if err != nil || mentions == nil {
+			return true, err
+		}
+		return true, s.insertMentions(ctx, id, seq, mentions[0])
+	}, &m)
+	if err != nil {
+		return core.Message{}, fmt.Errorf("edit message %d of conversation %d: %w", seq, id, err)
+	}
+	return m, nil
+}
+
+// Delete takes a message's text away, for everybody: the actor's own, or anybody's in a room where the actor may. Its number
+// stays.
+func (s *Service) Delete(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq) error {
+	err := s.alter(ctx, actor, id, seq, toRead, core.Deleted, func(ctx context.Context, p place, m *core.Message) (bool, error) {
+		if m.Author.ID != actor.User() {
+			if p.conversation.Kind == core.Direct {
+				return false, core.ErrForbidden
+			}
+			if err := p.standing.may(toDelete); err != nil {
+				return false, err
+			}
+		}
+		if m.Deleted {
+			return false, nil
+		}
+		if _, err := s.db.Exec(ctx, `UPDATE message SET text = '', deleted_at = ? WHERE conversation_id = ? AND seq = ?`,
+			time.Now().UnixMilli(), int64(id), int64(seq)); err != nil {
+			return false, err
+		}
+		if _, err := s.db.Exec(ctx, `DELETE FROM reaction WHERE conversation_id = ? AND seq = ?`, int64(id), int64(seq)); err != nil {
+			return false, err
+		}
+		return true, s.clearMentions(ctx, id, seq)
+	}, nil)
+	if err != nil {
+		return fmt.Errorf("delete message %d of conversation %d: %w", seq, id, err)
+	}
+	return nil
+}
+
+func (s *Service) clearMentions(ctx context.Context, id core.ConversationID, seq core.Seq) error {
+	_, err := s.db.Exec(ctx, `DELETE FROM mention WHERE conversation_id = ? AND seq = ?`, int64(id), int64(seq))
+	return err
+}
+
+// alter changes a message in a unit of work, numbers the change and tells of it. do reports whether it changed anything; what
+// the message is then goes to out, unless that is nil.
+func (s *Service) alter(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, need right, kind core.ChangeKind,
+	do func(ctx context.Context, p place, m *core.Message) (bool, error), out *core.Message,
+) error {
+	return s.db.Update(ctx, func(ctx context.Context) error {
+		p, err := s.place(ctx, actor, id, need)
+		if err != nil {
+			return err
+		}
+		if seq <= p.floor {
+			return core.ErrMessageNotFound
+		}
+		m, err := s.message(ctx, id, seq)
+		if err != nil {
+			return err
+		}
+		changed, err := do(ctx, p, &m)
+		if err != nil {
+			return err
+		}
+		if changed {
+			if err := s.numberChange(ctx, id, seq); err != nil {
+				return err
+			}
+			if m, err = s.message(ctx, id, seq); err != nil {
+				return err
+			}
+			s.publishAfter(ctx, core.MessageChanged{Conversation: p.conversation, Kind: kind, Message: m, By: actor.User(), Members: p.members})
+		}
+		if out != nil {
+			*out = m
+		}
+		return nil
+	})
+}
+
+// numberChange gives a message that was changed the next number of a change.
+func (s *Service) numberChange(ctx context.Context, id core.ConversationID, seq core.Seq) error {
+	var change int64
+	if err := s.db.QueryRow(ctx, `UPDATE conversation SET change_seq = change_seq + 1 WHERE id = ? RETURNING change_seq`, []any{int64(id)}, &change); err != nil {
+		return err
+	}
+	_, err := s.db.Exec(ctx, `INSERT INTO message_change (conversation_id, change_seq, seq) VALUES (?, ?, ?)
+		ON CONFLICT (conversation_id, seq) DO UPDATE SET change_seq = excluded.change_seq`, int64(id), change, int64(seq))
+	return err
+}
+
+// Changes returns messages of a conversation that were changed after a change that the caller knows of, as they are now, by
+// their last changes. The last one's Change is where to go on; fewer than limit are all there are.
+func (s *Service) Changes(ctx context.Context, actor core.Actor, id core.ConversationID, after core.Change, limit int) ([]core.Message, error) {
+	p, err := s.place(ctx, actor, id, toRead)
+	if err != nil {
+		return nil, fmt.Errorf("changes of conversation %d: %w", id, err)
+	}
+	return s.messages(ctx, id, `SELECT `+messageColumns+` FROM message_change ch
+		JOIN message m ON m.conversation_id = ch.conversation_id AND m.seq = ch.seq
+		LEFT JOIN "user" u ON u.uid = m.sender_id
+		WHERE ch.conversation_id = ? AND ch.change_seq > ? AND m.seq > ? ORDER BY ch.change_seq LIMIT ?`,
+		int64(id), int64(after), int64(p.floor), bounded(limit))
+}
+
+// LastChange returns the number of the last change in a conversation: what is read after it needs no changes from before.
+func (s *Service) LastChange(ctx context.Context, actor core.Actor, id core.ConversationID) (last core.Change, err error) {
+	if _, err := s.place(ctx, actor, id, toRead); err != nil {
+		return 0, fmt.Errorf("last change of conversation %d: %w", id, err)
+	}
+	err = s.db.QueryRow(ctx, `SELECT change_seq FROM conversation WHERE id = ?`, []any{int64(id)}, &last)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = core.ErrConversationNotFound
+	}
+	return last, err
+}

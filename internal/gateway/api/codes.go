@@ -1,0 +1,105 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"parley/internal/core"
+)
+
+// refusal is how a failure is told: the status of HTTP, the five-digit code and the type.
+type refusal struct {
+	status int
+	code   int
+	kind   string
+}
+
+// The types of failures.
+const (
+	validation     = "ValidationError"
+	authentication = "AuthenticationError"
+	permission     = "PermissionError"
+	notFound       = "NotFoundError"
+	conflict       = "ConflictError"
+	rateLimit      = "RateLimitError"
+	unavailable    = "ServiceUnavailableError"
+	internal       = "InternalError"
+)
+
+// ownError is about the request itself, before any service has seen it.
+type ownError struct {
+	text string
+	refusal
+}
+
+func (e *ownError) Error() string { return e.text }
+
+// The gateway's own errors.
+var (
+	errBody    = &ownError{"Invalid request", refusal{http.StatusBadRequest, 10400, validation}}
+	errNoRoute = &ownError{"There is nothing at this address", refusal{http.StatusNotFound, 10404, notFound}}
+	errMethod  = &ownError{"This address does not take the method", refusal{http.StatusMethodNotAllowed, 10405, validation}}
+	errLarge   = &ownError{"The request is too large", refusal{http.StatusRequestEntityTooLarge, 10413, validation}}
+	errMedia   = &ownError{"The body must be JSON", refusal{http.StatusUnsupportedMediaType, 10415, validation}}
+	errForm    = &ownError{"The upload failed", refusal{http.StatusBadRequest, 30001, validation}}
+)
+
+// byError are the errors with a code of their own; 10001 to 10005 and 30001 to 30003 are the document's.
+// docs/protocols/api.md#codes.
+var byError = []struct {
+	err error
+	refusal
+}{
+	{core.ErrBadCredentials, refusal{http.StatusUnauthorized, 10001, authentication}},
+	{core.ErrWrongPassword, refusal{http.StatusForbidden, 10001, permission}},
+	{core.ErrUserNotFound, refusal{http.StatusNotFound, 10002, notFound}},
+	{core.ErrNameTaken, refusal{http.StatusConflict, 10003, conflict}},
+	{core.ErrEmailTaken, refusal{http.StatusConflict, 10003, conflict}},
+	{core.ErrPhoneTaken, refusal{http.StatusConflict, 10003, conflict}},
+	{core.ErrIDTaken, refusal{http.StatusConflict, 10003, conflict}},
+	{core.ErrLoginRequired, refusal{http.StatusUnauthorized, 10004, authentication}},
+	{core.ErrNoToken, refusal{http.StatusUnauthorized, 10004, authentication}},
+	{core.ErrWrongToken, refusal{http.StatusUnauthorized, 10004, authentication}},
+	{core.ErrTokenExpired, refusal{http.StatusUnauthorized, 10005, authentication}},
+	{core.ErrDisabled, refusal{http.StatusForbidden, 10006, permission}},
+	{core.ErrRegistrationClosed, refusal{http.StatusForbidden, 10007, permission}},
+	// A client that gets 401 fetches another token and tries again. A wrong code is no matter of tokens.
+	{core.ErrCodeWrong, refusal{http.StatusBadRequest, 10008, validation}},
+	{core.ErrCodeExpired, refusal{http.StatusBadRequest, 10009, validation}},
+	{core.ErrCodeNotSent, refusal{http.StatusBadRequest, 10009, validation}},
+	{core.ErrEmailMismatch, refusal{http.StatusBadRequest, 10008, validation}},
+	{core.ErrInvalidName, refusal{http.StatusBadRequest, 10010, validation}},
+	{core.ErrInvalidPassword, refusal{http.StatusBadRequest, 10011, validation}},
+	{core.ErrInvalidEmail, refusal{http.StatusBadRequest, 10012, validation}},
+	{core.ErrInvalidPhone, refusal{http.StatusBadRequest, 10013, validation}},
+	{core.ErrDeviceNotFound, refusal{http.StatusNotFound, 10014, notFound}},
+	{core.ErrRequestNotFound, refusal{http.StatusNotFound, 10015, notFound}},
+	{core.ErrNotFriends, refusal{http.StatusForbidden, 10016, permission}},
+	{core.ErrNotAPicture, refusal{http.StatusBadRequest, 30002, validation}},
+	{core.ErrFileTooLarge, refusal{http.StatusRequestEntityTooLarge, 30003, validation}},
+}
+
+// byKind is for all others.
+var byKind = map[core.Kind]refusal{
+	core.Invalid:         {http.StatusBadRequest, 10400, validation},
+	core.Unauthenticated: {http.StatusUnauthorized, 10401, authentication},
+	core.Forbidden:       {http.StatusForbidden, 10403, permission},
+	core.NotFound:        {http.StatusNotFound, 10404, notFound},
+	core.Conflict:        {http.StatusConflict, 10409, conflict},
+	core.Throttled:       {http.StatusTooManyRequests, 10429, rateLimit},
+	core.Unavailable:     {http.StatusServiceUnavailable, 10503, unavailable},
+	core.Internal:        {http.StatusInternalServerError, 10500, internal},
+}
+
+func refusalFor(err error) refusal {
+	var own *ownError
+	if errors.As(err, &own) {
+		return own.refusal
+	}
+	for _, e := range byError {
+		if errors.Is(err, e.err) {
+			return e.refusal
+		}
+	}
+	return byKind[core.KindOf(err)]
+}

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/internal/account"
+	"parley/internal/core"
+)
+
+const maxBody = 64 << 10
+
+// op makes a route's function of a handler that takes In and gives Out. In's fields are filled by their tags: path and query
+// from the address, json from the body.
+func op[In, Out any](status int, fn func(*call, In) (Out, error)) operation {
+	in, out := reflect.TypeFor[In](), reflect.TypeFor[Out]()
+	secret := reflect.TypeFor[Out]() == reflect.TypeFor[login]()
+	return operation{status: status, in: in, out: out, run: func(c *call) error {
+		var v In
+		if err := c.decode(reflect.ValueOf(&v).Elem()); err != nil {
+			return err
+		}
+		answer, err := fn(c, v)
+		if err != nil {
+			return err
+		}
+		return c.answer(status, answer, secret)
+	}}
+}
+
+// place is where a field of a request comes from: path, query or json, and its name there.
+func place(f reflect.StructField) (where, name string) {
+	for _, where := range []string{"path", "query"} {
+		if name := f.Tag.Get(where); name != "" {
+			return where, name
+		}
+	}
+	name, _, _ = strings.Cut(f.Tag.Get("json"), ",")
+	return "json", name
+}
+
+// hasBody reports whether a type of requests has fields that come from the body.
+func hasBody(in reflect.Type) bool {
+	for _, f := range reflect.VisibleFields(in) {
+		if where, _ := place(f); where == "json" && !f.Anonymous {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *call) decode(in reflect.Value) error {
+	if hasBody(in.Type()) {
+		if err := c.decodeBody(in.Addr().Interface()); err != nil {
+			return err
+		}
+	}
+	for _, f := range reflect.VisibleFields(in.Type()) {
+		where, name := place(f)
+		var text string
+		switch where {
+		case "path":
+			text = c.r.PathValue(name)
+		case "query":
+			text = c.r.URL.Query().Get(name)
+		}
+		if text == "" {
+			continue
+		}
+		if err := parse(in.FieldByIndex(f.Index), text); err != nil {
+			return because(errBody, name+" must be a number")
+		}
+	}
+	return nil
+}
+
+func parse(to reflect.Value, text string) error {
+	if to.Kind() == reflect.String {
+		to.SetString(text)
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err == nil {
+		to.SetInt(n)
+	}
+	return err
+}
+
+// decodeBody reads a JSON object. No body at all is an empty one.
+func (c *call) decodeBody(in any) error {
+	if kind := c.r.Header.Get("Content-Type"); kind != "" {
+		media, _, err := mime.ParseMediaType(kind)
+		if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
+			return errMedia
+		}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return errLarge
+	case err != nil:
+		return because(errBody, "The body did not arrive")
+	}
+	if body = bytes.TrimSpace(body); len(body) == 0 {
+		return nil
+	}
+	if jsontext.Value(body).Kind() != '{' {
+		return because(errBody, "The body is not a JSON object")
+	}
+	if err := json.Unmarshal(body, in); err != nil {
+		var semantic *json.SemanticError
+		if errors.As(err, &semantic) && semantic.JSONPointer != "" {
+			return because(errBody, string(semantic.JSONPointer[1:])+" has the wrong type")
+		}
+		return because(errBody, "The body is not valid JSON")
+	}
+	return nil
+}
+
+// upload returns the file of a form, whatever its field is called.
+func (c *call) upload() (io.Reader, error) {
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, account.MaxAvatar+maxBody)
+	form, err := c.r.MultipartReader()
+	if err != nil {
+		return nil, because(errForm, "The body is not multipart/form-data")
+	}
+	for {
+		part, err := form.NextPart()
+		if err != nil {
+			return nil, uploadError(err)
+		}
+		if part.FileName() != "" {
+			return formFile{part}, nil
+		}
+	}
+}
+
+// formFile names what can go wrong while it is read.
+type formFile struct{ r io.Reader }
+
+func (f formFile) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = uploadError(err)
+	}
+	return n, err
+}
+
+func uploadError(err error) error {
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return core.ErrFileTooLarge
+	case errors.Is(err, io.EOF):
+		return because(errForm, "There is no file in the form")
+	}
+	return because(errForm, "The form did not arrive whole")
+}

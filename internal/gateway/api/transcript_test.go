@@ -1,0 +1,164 @@
+package api_test
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what the server answers into the transcripts, and the OpenAPI document into docs")
+
+// TestTranscripts plays the files in testdata. In them, "name > METHOD path body" is a request below the prefix, made with the
+// token that name has got, and "name < status body" its answer. "(picture)" is a form with a PNG in it, "(words)" one with
+// a text. "name administers" makes an administrator. What changes from run to run stands in angle brackets; in a request
+// <refresh> and <device> are the last that name has got, and <code ADDRESS> is what was mailed there.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no transcripts: ", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := play{world: newWorld(t), clients: map[string]*client{}}
+			for line := range strings.Lines(string(b)) {
+				p.line(strings.TrimSuffix(line, "\n"))
+			}
+			if *update {
+				if err := os.WriteFile(file, []byte(p.out.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// allTranscripts returns them as one text.
+func allTranscripts(t *testing.T) string {
+	t.Helper()
+	files, _ := filepath.Glob("testdata/*.txt")
+	var all strings.Builder
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
+}
+
+// play is one transcript on its way.
+type play struct {
+	*world
+	clients map[string]*client
+	files   []string
+	last    answer
+	out     strings.Builder
+}
+
+func (p *play) line(line string) {
+	p.t.Helper()
+	got := line
+	if name, ok := strings.CutSuffix(line, " administers"); ok {
+		p.clients[name] = p.admin(name)
+	} else if name, text, ok := strings.Cut(line, " > "); ok && !strings.HasPrefix(line, "#") {
+		p.request(name, text)
+	} else if name, text, ok := strings.Cut(line, " < "); ok && !strings.HasPrefix(line, "#") {
+		is := p.steady(fmt.Sprintf("%d %s", p.last.status, p.last.body))
+		if is != text && !*update {
+			p.t.Fatalf("%s got\n     %s\nwant %s", name, is, text)
+		}
+		got = name + " < " + is
+	}
+	fmt.Fprintln(&p.out, got)
+}
+
+var mailed = regexp.MustCompile(`<code ([^>]+)>`)
+
+func (p *play) request(name, text string) {
+	p.t.Helper()
+	c := p.clients[name]
+	if c == nil {
+		c = p.stranger()
+		p.clients[name] = c
+	}
+	text = strings.NewReplacer("<refresh>", c.refresh, "<device>", fmt.Sprint(c.device)).Replace(text)
+	text = mailed.ReplaceAllStringFunc(text, func(s string) string { return p.mail.code(mailed.FindStringSubmatch(s)[1]) })
+	for i, file := range p.files {
+		text = strings.ReplaceAll(text, fmt.Sprintf("<file-%d>", i+1), file)
+	}
+	method, rest, _ := strings.Cut(text, " ")
+	path, body, _ := strings.Cut(rest, " ")
+	switch body {
+	case "(picture)":
+		p.last = c.upload("avatar", "me.png", picture(p.t, 300, 200))
+	case "(words)":
+		p.last = c.upload("avatar", "me.png", []byte("words"))
+	default:
+		p.last = c.do(method, path, body)
+	}
+	if strings.HasPrefix(p.last.header.Get("Content-Type"), "image/") {
+		p.last.body = p.last.header.Get("Content-Type")
+	} else if p.last.status < 300 && strings.Contains(p.last.body, `"token":`) {
+		c.take(p.last)
+	}
+}
+
+var fileForm = regexp.MustCompile(`(/avatars/\d+/)([a-z0-9]{26}\.(jpg|png))`)
+
+var unsteady = []struct {
+	form *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "<token>"},
+	{regexp.MustCompile(`"refresh_token":"[\w-]{64}"`), `"refresh_token":"<refresh>"`},
+	{regexp.MustCompile(`"request_id":"\w+"`), `"request_id":"<id>"`},
+	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), `"<time>"`},
+	{regexp.MustCompile(`http://127.0.0.1:\d+`), "http://host"},
+	{regexp.MustCompile(`"device_id":\d+`), `"device_id":<device>`},
+}
+
+// steady replaces what changes from run to run.
+func (p *play) steady(text string) string {
+	for _, u := range unsteady {
+		text = u.form.ReplaceAllString(text, u.with)
+	}
+	return fileForm.ReplaceAllStringFunc(text, func(s string) string {
+		m := fileForm.FindStringSubmatch(s)
+		at := len(p.files)
+		for i, file := range p.files {
+			if file == m[2] {
+				at = i
+			}
+		}
+		if at == len(p.files) {
+			p.files = append(p.files, m[2])
+		}
+		return fmt.Sprintf("%s<file-%d>", m[1], at+1)
+	})
+}
+
+func picture(t testing.TB, w, h int) []byte {
+	t.Helper()
+	m := image.NewRGBA(image.Rect(0, 0, w, h))
+	for i := range m.Pix {
+		m.Pix[i] = 0xff
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}

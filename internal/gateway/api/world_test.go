@@ -1,0 +1,332 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"parley/internal/account"
+	"parley/internal/audit"
+	"parley/internal/chat"
+	"parley/internal/cluster"
+	"parley/internal/contact"
+	"parley/internal/core"
+	"parley/internal/gateway/api"
+	"parley/internal/obs"
+	"parley/internal/session"
+	"parley/internal/store"
+	"parley/test/clean"
+)
+
+func TestMain(m *testing.M) { clean.Main(m) }
+
+// world is a server with this gateway alone, on a database of its own.
+type world struct {
+	t        testing.TB
+	db       *store.DB
+	accounts *account.Service
+	contacts *contact.Service
+	web      *httptest.Server
+	mail     *mailbox
+	log      *record
+	doc      *openAPI
+}
+
+// settings are what a test's server has otherwise than most.
+type settings struct {
+	account account.Config
+	api     api.Config
+}
+
+func newWorld(t testing.TB, edit ...func(*settings)) *world {
+	t.Helper()
+	w := &world{t: t, mail: &mailbox{}, log: &record{}}
+	log, metrics := slog.New(slog.NewTextHandler(w.log, nil)), obs.NewMetrics()
+	goroutines := obs.NewGoroutines(log)
+	var err error
+	w.db, err = store.Open(context.Background(), store.Config{Path: filepath.Join(t.TempDir(), "parley.db"), Log: log, Metrics: metrics})
+	w.must(err)
+	hub := session.NewHub(log, metrics, goroutines)
+	w.contacts = contact.New(w.db, account.NameKey, hub.Publish, contact.Config{})
+	rooms := chat.New(chat.Config{
+		DB: w.db, Contacts: w.contacts, Publish: hub.Publish, Gather: hub.Gather, Log: log, Metrics: metrics, Goroutines: goroutines,
+	})
+	trail := audit.New(w.db)
+	s := settings{account: account.Config{Log: log, Metrics: metrics, AvatarDir: filepath.Join(t.TempDir(), "avatars")}}
+	for _, e := range edit {
+		e(&s)
+	}
+	w.accounts = account.New(w.db, cluster.NewLocal(), w.mail, nil, trail, rooms, s.account)
+	w.accounts.OnLeave(w.contacts.Forget)
+	w.accounts.OnLeave(rooms.LeaveAll)
+	hub.Start(rooms)
+	s.api.Accounts, s.api.Contacts, s.api.Audit, s.api.Log = w.accounts, w.contacts, trail, log
+	w.web = httptest.NewServer(api.New(s.api))
+	t.Cleanup(func() {
+		w.web.Close()
+		rooms.Drain(context.Background())
+		hub.Stop(context.Background())
+		rooms.Close()
+		w.check(goroutines.Wait(context.Background()))
+		w.check(w.db.Close())
+	})
+	w.doc = w.readDocument()
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) check(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+func (w *world) exec(query string, args ...any) {
+	w.t.Helper()
+	w.must(w.db.Update(context.Background(), func(ctx context.Context) error {
+		_, err := w.db.Exec(ctx, query, args...)
+		return err
+	}))
+}
+
+const password = "SecurePass123!"
+
+// client is somebody's program.
+type client struct {
+	*world
+	id                    core.UserID
+	device                account.DeviceID
+	name, access, refresh string
+}
+
+// stranger is a client that is not logged in.
+func (w *world) stranger() *client { return &client{world: w} }
+
+// join makes an account and logs in.
+func (w *world) join(name string) *client {
+	w.t.Helper()
+	c := w.stranger()
+	c.take(c.post("/auth/register", fmt.Sprintf(`{"username":%q,"email":"%[1]s@example.org","password":%q}`, name, password)).ok(200))
+	return c
+}
+
+// admin makes an account that administers.
+func (w *world) admin(name string) *client {
+	w.t.Helper()
+	_, err := w.accounts.Add(context.Background(), w.accounts.Operator(), core.Origin{}, account.NewUser{Name: name, Password: password, Admin: true})
+	w.must(err)
+	return w.login(name)
+}
+
+func (w *world) login(name string) *client {
+	w.t.Helper()
+	c := w.stranger()
+	c.take(c.post("/auth/login", fmt.Sprintf(`{"username":%q,"password":%q}`, name, password)).ok(200))
+	return c
+}
+
+// take takes on what an answer to a login has.
+func (c *client) take(a answer) {
+	c.t.Helper()
+	var in struct {
+		UserID       core.UserID      `json:"user_id"`
+		DeviceID     account.DeviceID `json:"device_id"`
+		Username     string           `json:"username"`
+		Token        string           `json:"token"`
+		RefreshToken string           `json:"refresh_token"`
+	}
+	a.read(&in)
+	c.id, c.device, c.name, c.access, c.refresh = in.UserID, in.DeviceID, in.Username, in.Token, in.RefreshToken
+}
+
+// answer is what came back.
+type answer struct {
+	t      testing.TB
+	what   string
+	status int
+	header http.Header
+	body   string
+}
+
+func (c *client) get(path string) answer        { return c.do("GET", path, "") }
+func (c *client) delete(path string) answer     { return c.do("DELETE", path, "") }
+func (c *client) post(path, body string) answer { return c.do("POST", path, body) }
+func (c *client) put(path, body string) answer  { return c.do("PUT", path, body) }
+
+// do makes a request below the prefix. Each answer is held to the OpenAPI document.
+func (c *client) do(method, path, body string, headers ...string) answer {
+	c.t.Helper()
+	req, err := http.NewRequest(method, c.web.URL+api.Prefix+path, strings.NewReader(body))
+	c.must(err)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.access != "" {
+		req.Header.Set("Authorization", "Bearer "+c.access)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return c.send(req)
+}
+
+func (w *world) send(req *http.Request) answer {
+	w.t.Helper()
+	resp, err := w.web.Client().Transport.RoundTrip(req)
+	w.must(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	w.must(err)
+	a := answer{w.t, req.Method + " " + req.URL.Path, resp.StatusCode, resp.Header, string(b)}
+	if w.doc != nil && req.Method != http.MethodHead && req.Method != http.MethodOptions && resp.StatusCode != http.StatusNotModified && resp.StatusCode != http.StatusPartialContent {
+		w.doc.check(w.t, req, a)
+	}
+	return a
+}
+
+// upload sends a file as a form.
+func (c *client) upload(field, name string, content []byte) answer {
+	c.t.Helper()
+	var b bytes.Buffer
+	form := multipart.NewWriter(&b)
+	part, err := form.CreateFormFile(field, name)
+	c.must(err)
+	_, err = part.Write(content)
+	c.must(err)
+	c.must(form.Close())
+	return c.do("POST", "/users/upload-avatar", b.String(), "Content-Type", form.FormDataContentType())
+}
+
+// ok fails the test unless the answer has this status.
+func (a answer) ok(status int) answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("%s: %d %s, want %d", a.what, a.status, a.body, status)
+	}
+	return a
+}
+
+// refused fails the test unless the answer is a failure with this status and five-digit code.
+func (a answer) refused(status, code int) answer {
+	a.t.Helper()
+	var e struct {
+		Code  int `json:"code"`
+		Error struct {
+			Code int `json:"code"`
+		} `json:"error"`
+	}
+	err := json.Unmarshal([]byte(a.body), &e)
+	if err != nil || a.status != status || e.Code != status || e.Error.Code != code {
+		a.t.Errorf("%s: %d %s, want %d and %d", a.what, a.status, a.body, status, code)
+	}
+	return a
+}
+
+// read fills in from the answer's data.
+func (a answer) read(in any) {
+	a.t.Helper()
+	var e struct {
+		Data jsontext.Value `json:"data"`
+	}
+	err := json.Unmarshal([]byte(a.body), &e)
+	if err == nil {
+		err = json.Unmarshal(e.Data, in)
+	}
+	if err != nil {
+		a.t.Fatalf("%s: %v: %s", a.what, err, a.body)
+	}
+}
+
+// at returns the text, number or list at a place in the answer's data, as JSON.
+func (a answer) at(pointer string) string {
+	a.t.Helper()
+	var v any
+	a.read(&v)
+	for part := range strings.SplitSeq(pointer, "/") {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[part]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(part, &i); err != nil || i >= len(at) {
+				return ""
+			}
+			v = at[i]
+		default:
+			return ""
+		}
+	}
+	b, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return strings.Trim(string(b), `"`)
+}
+
+// equal compares what is at a place of the answer's data.
+func (a answer) equal(pointer, want string) answer {
+	a.t.Helper()
+	if got := a.at(pointer); got != want {
+		a.t.Errorf("%s: %s is %s, want %s", a.what, pointer, got, want)
+	}
+	return a
+}
+
+// mailbox takes the codes of a test.
+type mailbox struct {
+	mu    sync.Mutex // guards codes
+	codes map[string]string
+}
+
+func (m *mailbox) SendCode(_ context.Context, to, code string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.codes == nil {
+		m.codes = map[string]string{}
+	}
+	m.codes[to] = code
+	return nil
+}
+
+func (m *mailbox) code(to string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.codes[to]
+}
+
+// record is the log of a test.
+type record struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (r *record) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(p)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
