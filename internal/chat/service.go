@@ -60,6 +60,7 @@ type Service struct {
 	// texts is changed when a message gets another text.
 	texts   fence
 	indexer indexer
+	typing  typing
 }
 
 // New returns a service whose writer and cursor keeper run until Drain and Close.
@@ -72,6 +73,7 @@ func New(cfg Config) *Service {
 		s.cfg.NameKey = strings.ToLower
 	}
 	s.links.m = map[pair]link{}
+	s.typing.last = map[typist]time.Time{}
 	s.writer.start(s)
 	s.cursors.start(s)
 	s.indexer.start(s)
