@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"parley/internal/chat"
 	"parley/internal/contact"
 	"parley/internal/core"
 	"parley/internal/obs"
 	"parley/internal/store"
+	"parley/test/line"
 )
 
 // BenchmarkPost measures durable direct messages of 50 pairs with 1 and 16 outstanding each.
@@ -78,4 +80,35 @@ func benchmarkPost(b *testing.B, window int) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// BenchmarkSearch looks for a word that one message has, for one that a thousandth have, and for one that all have, among
+// 100,000 messages of a room.
+func BenchmarkSearch(b *testing.B) {
+	const messages = 100_000
+	tw := settled(b, line.Options{})
+	for i := 0; i < messages; i += 1000 {
+		drafts := make([]chat.Draft, 1000)
+		for j := range drafts {
+			drafts[j].Text = fmt.Sprintf("message %d 我们第%d次开会 number w%d and some more words", i+j, i+j, (i+j)%1000)
+		}
+		if _, err := tw.say(ann, inRoom(room), chat.RetryRecent, drafts...); err != nil {
+			b.Fatal(err)
+		}
+	}
+	start := time.Now()
+	for tw.count(`SELECT indexed_seq FROM conversation WHERE id = 10`) < messages {
+		time.Sleep(10 * time.Millisecond)
+	}
+	b.Logf("indexed in %v", time.Since(start))
+	for name, text := range map[string]string{"rare": "77777", "seldom": "w777", "everywhere": "message", "two characters": "开会"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				hits, err := tw.Chat.Search(context.Background(), as(bob), chat.Search{Text: text, Limit: 20})
+				if err != nil || len(hits) == 0 {
+					b.Fatal(len(hits), err)
+				}
+			}
+		})
+	}
 }

@@ -182,7 +182,7 @@ func (s *Service) Edit(ctx context.Context, actor core.Actor, id core.Conversati
 			text, time.Now().UnixMilli(), int64(id), int64(seq)); err != nil {
 			return false, err
 		}
-		if err := s.clearMentions(ctx, id, seq); err != nil {
+		if err := errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, text)); err != nil {
 			return false, err
 		}
 		mentions, err := s.mentionsOf(ctx, id, []Draft{{Text: text}})
@@ -219,7 +219,7 @@ func (s *Service) Delete(ctx context.Context, actor core.Actor, id core.Conversa
 		if _, err := s.db.Exec(ctx, `DELETE FROM reaction WHERE conversation_id = ? AND seq = ?`, int64(id), int64(seq)); err != nil {
 			return false, err
 		}
-		return true, s.clearMentions(ctx, id, seq)
+		return true, errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, ""))
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("delete message %d of conversation %d: %w", seq, id, err)
@@ -237,7 +237,7 @@ func (s *Service) clearMentions(ctx context.Context, id core.ConversationID, seq
 func (s *Service) alter(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, need right, kind core.ChangeKind,
 	do func(ctx context.Context, p place, m *core.Message) (bool, error), out *core.Message,
 ) error {
-	return s.db.Update(ctx, func(ctx context.Context) error {
+	return s.change(ctx, &s.texts, func(ctx context.Context) error {
 		p, err := s.place(ctx, actor, id, need)
 		if err != nil {
 			return err

@@ -338,6 +338,7 @@ func (s *Service) AdoptMessages(ctx context.Context, actor core.Actor, id core.C
 				return fmt.Errorf("message %d: %w", m.Seq, err)
 			}
 		}
+		store.AfterCommit(ctx, func() { s.indexer.note(id) })
 		return nil
 	})
 	if err != nil {

@@ -57,6 +57,10 @@ type Service struct {
 	cursors cursors
 	// standings is changed when somebody may no longer post where they could.
 	standings fence
+	// texts is changed when a message gets another text.
+	texts   fence
+	indexer indexer
+	typing  typing
 }
 
 // New returns a service whose writer and cursor keeper run until Drain and Close.
@@ -69,8 +73,10 @@ func New(cfg Config) *Service {
 		s.cfg.NameKey = strings.ToLower
 	}
 	s.links.m = map[pair]link{}
+	s.typing.last = map[typist]time.Time{}
 	s.writer.start(s)
 	s.cursors.start(s)
+	s.indexer.start(s)
 	return s
 }
 
@@ -78,7 +84,10 @@ func New(cfg Config) *Service {
 func (s *Service) Drain(ctx context.Context) { s.writer.stop(ctx) }
 
 // Close stores the cursors and ends the service.
-func (s *Service) Close() { s.cursors.stop() }
+func (s *Service) Close() {
+	s.indexer.stop()
+	s.cursors.stop()
+}
 
 // Target is where a post goes: to a user, or to a room.
 type Target struct {

@@ -331,6 +331,7 @@ func (w *writer) publish(e *entry) {
 	m.PostSeconds.Observe(time.Since(e.at).Seconds())
 	c := e.conversation
 	c.LastSeq = e.fresh[len(e.fresh)-1].Seq
+	w.s.indexer.note(c.ID)
 	w.s.cfg.Publish(core.MessagesPosted{Conversation: c, Messages: e.fresh, Members: e.members})
 }
 

@@ -134,3 +134,18 @@ func (e ConversationRead) Audience() Audience {
 	}
 	return Audience{Room: e.Conversation.ID}
 }
+
+// Typing says that a user is writing something in a conversation. It is not stored; whoever misses it has missed nothing.
+type Typing struct {
+	Conversation Conversation
+	User         Author
+	Members      []UserID // of a direct chat: both users; nil for a room
+}
+
+// Audience is both users of a direct chat, or the room.
+func (e Typing) Audience() Audience {
+	if e.Conversation.Kind == Direct {
+		return Audience{Users: e.Members}
+	}
+	return Audience{Room: e.Conversation.ID}
+}

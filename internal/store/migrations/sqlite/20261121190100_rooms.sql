@@ -63,7 +63,18 @@ CREATE INDEX mention_message ON mention (conversation_id, seq);
 ALTER TABLE member ADD COLUMN read_seq INTEGER NOT NULL DEFAULT 0;
 UPDATE member SET read_seq = (SELECT last_seq FROM conversation c WHERE c.id = member.conversation_id);
 
+-- The words of messages, up to indexed_seq of each conversation.
+ALTER TABLE conversation ADD COLUMN indexed_seq INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE search_term (
+    term            TEXT    NOT NULL,
+    conversation_id INTEGER NOT NULL,
+    seq             INTEGER NOT NULL,
+    PRIMARY KEY (term, conversation_id, seq)
+) WITHOUT ROWID;
+
 -- +goose Down
+DROP TABLE search_term;
+ALTER TABLE conversation DROP COLUMN indexed_seq;
 ALTER TABLE member DROP COLUMN read_seq;
 DROP TABLE mention;
 DROP TABLE reaction;
