@@ -94,7 +94,7 @@ type Message struct {
 	Reactions []Reaction // by emoji, in the order in which each was first given
 }
 
-// Change is the place of a change among all changes to the messages of a conversation: 1, 2, 3 …
+// Change is the place of a change among all changes to the messages of a conversation: 1, 2, 3 and so on.
 type Change int64
 
 // Reaction is an emoji that users have given to a message.
