@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	maxDesc   = 4096          // bytes
-	maxID     = 1_000_000_000 // clients hold uids in 32 bits, and some numbers above this stand for other things
-	maxStored = 1024          // bytes of a stored password
+	maxDesc    = 4096          // bytes
+	maxID      = 1_000_000_000 // clients hold uids in 32 bits, and some numbers above this stand for other things
+	maxPassed  = 999_000_000   // an adopted uid above this is not passed, so that one alone cannot use up all others
+	maxCounter = 1 << 52       // of an epoch
+	maxStored  = 1024          // bytes of a stored password
 )
 
 // Record is an account as it moves from one server to another.
@@ -57,7 +59,8 @@ func (s *Service) records(ctx context.Context, only core.UserID, yield func(Reco
 
 // Adopt makes an account of a record, whatever the registration policy, and returns its uid: the record's own, or the
 // next one if that is 0. Epoch 0 stands for 1, and no date for now. A uid that is somebody's is core.ErrIDTaken, a name
-// core.ErrNameTaken, and likewise for the e-mail address and the phone number. The uids that are given later are higher.
+// core.ErrNameTaken, and likewise for the e-mail address and the phone number. The uids that are given later are higher,
+// unless it is one of the last million.
 // The audit log is left to the caller, who knows why the account moves.
 func (s *Service) Adopt(ctx context.Context, actor core.Actor, r Record, joinLobby bool) (core.UserID, error) {
 	if !administers(actor) {
@@ -92,7 +95,7 @@ func parseRecord(r Record) (n newcomer, err error) {
 		n.phoneKey = u.Phone
 	}
 	switch {
-	case u.ID < 0 || u.ID > maxID, u.Epoch < 0, u.Email == "" && u.EmailVerified, u.Phone == "" && u.PhoneVerified:
+	case u.ID < 0 || u.ID > maxID, u.Epoch < 0, u.Epoch > maxCounter, u.Email == "" && u.EmailVerified, u.Phone == "" && u.PhoneVerified:
 		return n, core.ErrInvalid
 	case !knownForm(r.Password):
 		return n, fmt.Errorf("%w: its stored form is not known", core.ErrInvalidPassword)
@@ -163,7 +166,7 @@ func (s *Service) adopt(ctx context.Context, n *newcomer, joinLobby bool) error 
 		err = core.ErrNameTaken
 	}
 	if err == nil {
-		err = s.passID(ctx, u.ID)
+		err = s.passID(ctx, min(u.ID, maxPassed))
 	}
 	if err == nil && u.Admin {
 		err = s.dropSetup(ctx)

@@ -202,3 +202,40 @@ func TestRecordsFromTheWrongSide(t *testing.T) {
 	boom := errors.New("boom")
 	e.is(e.Records(e.ctx, e.operator(), 0, func(Record) error { return boom }), boom)
 }
+
+// TestUIDsEndWhereTheyCanStillBeMoved: a uid above the highest one of a record could be given, but not imported elsewhere.
+func TestUIDsEndWhereTheyCanStillBeMoved(t *testing.T) {
+	e, there := newEnv(t), newEnv(t)
+	e.no(e.PassID(e.ctx, e.operator(), maxID-1))
+	last, err := e.Adopt(e.ctx, e.operator(), record(0, "last"), true)
+	e.no(err)
+	if last != maxID {
+		t.Fatalf("uid %d", last)
+	}
+	for range 2 {
+		_, err = e.Adopt(e.ctx, e.operator(), record(0, "one"), true)
+		e.is(err, core.ErrRegistrationClosed)
+		_, err = e.Add(e.ctx, e.operator(), core.Origin{}, NewUser{Name: "other", Password: "secret"})
+		e.is(err, core.ErrRegistrationClosed)
+	}
+	for _, r := range e.records(0) {
+		e.no(r.Check())
+		_, err := there.Adopt(there.ctx, there.operator(), r, true)
+		e.no(err)
+	}
+	id, err := e.LastID(e.ctx, e.operator())
+	e.no(err)
+	e.no(there.PassID(there.ctx, there.operator(), id))
+}
+
+// TestOneHighUIDDoesNotUseUpAllOthers: an adopted account with the highest uid had left none for anybody else.
+func TestOneHighUIDDoesNotUseUpAllOthers(t *testing.T) {
+	e := newEnv(t)
+	_, err := e.Adopt(e.ctx, e.operator(), record(maxID, "high"), true)
+	e.no(err)
+	id, err := e.Adopt(e.ctx, e.operator(), record(0, "next"), true)
+	e.no(err)
+	if id != maxPassed+1 {
+		t.Errorf("the next uid is %d", id)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -118,8 +119,8 @@ func (s *Service) phoneFree(ctx context.Context, phone string) error {
 	return s.unless(ctx, core.ErrPhoneTaken, `SELECT count(*) FROM "user" WHERE phone_key = ? OR name_key = ?`, phone, phone)
 }
 
-// nextID gives the next uid. It leaves out those that are somebody's name or phone number, because a login of digits
-// means a uid first.
+// nextID gives the next uid, as long as there is one. It leaves out those that are taken already, and those that are
+// somebody's name or phone number, because a login of digits means a uid first.
 func (s *Service) nextID(ctx context.Context) (core.UserID, error) {
 	for {
 		if _, err := s.db.Exec(ctx, `UPDATE user_id SET id = id + 1`); err != nil {
@@ -128,6 +129,9 @@ func (s *Service) nextID(ctx context.Context) (core.UserID, error) {
 		var id core.UserID
 		if err := s.db.QueryRow(ctx, `SELECT id FROM user_id`, nil, &id); err != nil {
 			return 0, err
+		}
+		if id > maxID {
+			return 0, fmt.Errorf("%w: all uids up to %d are given", core.ErrRegistrationClosed, maxID)
 		}
 		digits := strconv.FormatInt(int64(id), 10)
 		taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE uid = ? OR name_key = ? OR phone_key = ?`, id, digits, digits)

@@ -4,28 +4,12 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
-
-	"github.com/uptrace/bun"
 
 	"parley/internal/core"
 	"parley/internal/store"
 )
-
-// entry is a row.
-type entry struct {
-	bun.BaseModel `bun:"table:audit"`
-
-	ID        int64 `bun:",pk,autoincrement"`
-	At        int64 // unix milliseconds
-	ActorID   core.UserID
-	ActorName string
-	Action    string
-	Target    string
-	Detail    string
-	Gateway   core.Gateway
-	IP        string `bun:"ip"`
-}
 
 // Log is the record in the database. It only grows; nothing in the server changes or removes an entry.
 type Log struct {
@@ -45,16 +29,20 @@ func (l *Log) Record(ctx context.Context, actor core.Actor, action, target, deta
 	if from.IP.IsValid() {
 		ip = from.IP.Unmap().String()
 	}
-	e := entry{
-		At: time.Now().UnixMilli(), ActorID: actor.User(), ActorName: actor.Name(), Action: action, Target: target, Detail: detail,
-		Gateway: from.Gateway, IP: ip,
-	}
 	err := l.db.Update(ctx, func(ctx context.Context) error {
-		_, err := l.db.Q(ctx).NewInsert().Model(&e).Exec(ctx)
-		return err
+		return l.insert(ctx, Entry{time.Now(), actor.User(), actor.Name(), action, printable(target), printable(detail), from.Gateway, ip})
 	})
 	if err != nil {
 		return fmt.Errorf("audit %s: %w", action, err)
 	}
 	return nil
+}
+
+// printable replaces NUL, at which other programs that read the log would take a text to end.
+func printable(text string) string { return strings.ReplaceAll(text, "\x00", "\uFFFD") }
+
+func (l *Log) insert(ctx context.Context, e Entry) error {
+	_, err := l.db.Exec(ctx, `INSERT INTO audit (at, actor_id, actor_name, action, target, detail, gateway, ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.At.UnixMilli(), int64(e.Actor), e.Name, e.Action, e.Target, e.Detail, string(e.Gateway), e.IP)
+	return err
 }

@@ -123,6 +123,17 @@ func TestRecordReportsThatItCouldNot(t *testing.T) {
 	}
 }
 
+// TestRecordOfTextWithNUL: a name with such a character could not be recorded, and so not be imported.
+func TestRecordOfTextWithNUL(t *testing.T) {
+	db, log := open(t)
+	if err := log.Record(t.Context(), core.NewOperator(), "import", "user 'a\x00b'?1", "it's\x00 from ?", core.Origin{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := entries(t, db); len(got) != 1 || got[0].Target != "user 'a\uFFFDb'?1" || got[0].Detail != "it's\uFFFD from ?" {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestPagesAreForThoseWhoAdminister(t *testing.T) {
 	_, log := open(t)
 	admin := core.NewActor(core.User{ID: 7, Name: "ann", Admin: true})

@@ -62,11 +62,7 @@ func (l *Log) Adopt(ctx context.Context, actor core.Actor, e Entry) error {
 	if e.Actor < 0 || e.Action == "" {
 		return fmt.Errorf("adopt an audit entry: %w", core.ErrInvalid)
 	}
-	err := l.db.Update(ctx, func(ctx context.Context) error {
-		_, err := l.db.Exec(ctx, `INSERT INTO audit (at, actor_id, actor_name, action, target, detail, gateway, ip) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			e.At.UnixMilli(), int64(e.Actor), e.Name, e.Action, e.Target, e.Detail, string(e.Gateway), e.IP)
-		return err
-	})
+	err := l.db.Update(ctx, func(ctx context.Context) error { return l.insert(ctx, e) })
 	if err != nil {
 		return fmt.Errorf("adopt an audit entry: %w", err)
 	}

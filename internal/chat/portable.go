@@ -17,6 +17,10 @@ const (
 	maxRoomName   = 255          // bytes
 	maxTopicBytes = 4 * maxTopic // bytes
 	maxGateway    = 32           // bytes
+
+	// maxID bounds the numbers of adopted conversations. Some clients show a room under a number of 32 bits that its own
+	// is added to.
+	maxID = 600_000_000
 )
 
 // ConversationRecord is a conversation as it moves from one server to another.
@@ -265,7 +269,8 @@ func (s *Service) AdoptConversation(ctx context.Context, actor core.Actor, c Con
 func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (core.ConversationID, error) {
 	var key any
 	switch {
-	case c.ID < 0, c.Change < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name, len(c.Topic) > maxTopicBytes, clean(c.Topic) != c.Topic:
+	case c.ID < 0, c.ID > maxID, c.Change < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name,
+		len(c.Topic) > maxTopicBytes, clean(c.Topic) != c.Topic:
 		return 0, core.ErrInvalid
 	case c.Kind == core.Room && c.Users == [2]core.UserID{}:
 	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:

@@ -14,6 +14,9 @@ import (
 	"parley/internal/store"
 )
 
+// maxID bounds the numbers of adopted files, so that there are others after them.
+const maxID = 1 << 52
+
 // Records yields all files and folders by their ids, those of one owner if only is not 0. A folder comes before what is
 // in it. In a read transaction they are all of one moment; Open in the same one finds the bytes as long as nobody has
 // deleted or replaced them since, and otherwise fails with blob.ErrNotFound.
@@ -88,7 +91,7 @@ func checkRecord(f *stored) error {
 	switch {
 	case err != nil:
 		return err
-	case f.ID < 0, f.Size < -1, f.Size > maxSize, f.Kind != core.PlainFile && f.Kind != core.Folder,
+	case f.ID < 0, f.ID > maxID, f.Size < -1, f.Size > maxSize, f.Kind != core.PlainFile && f.Kind != core.Folder,
 		f.Kind == core.Folder && (f.Size != 0 || f.SHA256 != [32]byte{}),
 		len(f.Sent) > maxRaw || !utf8.ValidString(f.Sent), len(f.Type) > maxPart || !utf8.ValidString(f.Type):
 		return core.ErrInvalid

@@ -42,6 +42,7 @@ type dump struct {
 	why      error              // why a table of the right name was left out
 	found    []string           // names of tables
 	opened   bool               // a comment says that a dump begins, and none that it ends
+	pending  bool               // a transaction has begun, and not ended
 }
 
 // layout is how a table of the dump serves as one of the spool's.
@@ -91,6 +92,9 @@ func (d *dump) end() error {
 	if d.opened {
 		return fmt.Errorf("%w: the dump is cut short: its last line, “-- Dump completed”, is missing", ErrDamaged)
 	}
+	if d.pending {
+		return fmt.Errorf("%w: the dump is cut short: the transaction that begins in it has no COMMIT", ErrDamaged)
+	}
 	home := ""
 	for _, t := range d.into.tables {
 		db, ok := d.taken[t.name]
@@ -126,11 +130,25 @@ func (d *dump) statement(ctx context.Context, first token) error {
 		return d.drop(ctx)
 	case "INSERT", "REPLACE":
 		return d.insert(ctx)
+	case "START", "BEGIN", "COMMIT", "ROLLBACK":
+		return d.transaction(first)
 	case "ALTER", "UPDATE", "DELETE", "TRUNCATE", "RENAME":
 		return d.change(first)
 	default:
 		return d.skip()
 	}
+}
+
+// transaction heeds where one begins and ends. phpMyAdmin makes a whole dump one, with no other mark at its end.
+func (d *dump) transaction(first token) error {
+	list, err := d.rest(1)
+	switch {
+	case !first.is("start"):
+		d.pending = first.is("begin")
+	case len(list) > 0 && list[0].is("transaction"):
+		d.pending = true
+	}
+	return err
 }
 
 // skip reads on to the end of the statement.

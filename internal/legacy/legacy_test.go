@@ -225,12 +225,13 @@ func TestDumpsOfOtherTools(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, dump := range map[string]string{
-		"Navicat":    "/*\n Navicat Premium Data Transfer\n*/\nSET NAMES utf8mb4;\nSET FOREIGN_KEY_CHECKS = 0;\nDROP TABLE IF EXISTS `user`;\n" + table1 + "BEGIN;\nINSERT INTO `user` VALUES ('5', '張三絕', 'p');\nCOMMIT;\nSET FOREIGN_KEY_CHECKS = 1;",
-		"phpMyAdmin": "-- phpMyAdmin SQL Dump\nSET SQL_MODE = \"NO_AUTO_VALUE_ON_ZERO\";\n/*!40101 SET NAMES utf8mb4 */;\n" + table1 + "INSERT INTO `user` (`name`, `uid`, `pwd`) VALUES\n('張三絕', 5, 'p');\nALTER TABLE `user`\n  ADD PRIMARY KEY (`uid`);\nALTER TABLE `user`\n  MODIFY `uid` int(11) NOT NULL AUTO_INCREMENT, AUTO_INCREMENT=6;",
-		"BOM, CRLF":  "\xef\xbb\xbf" + strings.ReplaceAll(table1+"-- x\nINSERT INTO user\nVALUES\n(5,'張三絕','p');\n", "\n", "\r\n"),
-		"gbk":        gbk,
-		"UTF-16":     utf16,
-		"literals":   table1 + "INSERT INTO db.user VALUES (0+1,'x','y');\nUSE other;\n" + "INSERT user VALUE (5, _utf8mb4 '張' '三絕', x'70');",
+		"Navicat":     "/*\n Navicat Premium Data Transfer\n*/\nSET NAMES utf8mb4;\nSET FOREIGN_KEY_CHECKS = 0;\nDROP TABLE IF EXISTS `user`;\n" + table1 + "BEGIN;\nINSERT INTO `user` VALUES ('5', '張三絕', 'p');\nCOMMIT;\nSET FOREIGN_KEY_CHECKS = 1;",
+		"phpMyAdmin":  "-- phpMyAdmin SQL Dump\nSET SQL_MODE = \"NO_AUTO_VALUE_ON_ZERO\";\n/*!40101 SET NAMES utf8mb4 */;\n" + table1 + "INSERT INTO `user` (`name`, `uid`, `pwd`) VALUES\n('張三絕', 5, 'p');\nALTER TABLE `user`\n  ADD PRIMARY KEY (`uid`);\nALTER TABLE `user`\n  MODIFY `uid` int(11) NOT NULL AUTO_INCREMENT, AUTO_INCREMENT=6;",
+		"transaction": "SET AUTOCOMMIT = 0;\nSTART TRANSACTION;\n" + table1 + "INSERT INTO `user` VALUES (5, '張三絕', 'p');\nCOMMIT;\n/*!40101 SET CHARACTER_SET_CLIENT=@OLD */;",
+		"BOM, CRLF":   "\xef\xbb\xbf" + strings.ReplaceAll(table1+"-- x\nINSERT INTO user\nVALUES\n(5,'張三絕','p');\n", "\n", "\r\n"),
+		"gbk":         gbk,
+		"UTF-16":      utf16,
+		"literals":    table1 + "INSERT INTO db.user VALUES (0+1,'x','y');\nUSE other;\n" + "INSERT user VALUE (5, _utf8mb4 '張' '三絕', x'70');",
 		"conditional": "/*M!999999\\- enable the sandbox mode */ \n/*!40000 ALTER TABLE `user` DISABLE KEYS */;" + table1 +
 			"/*!40000 INSERT INTO user VALUES (5,'張三絕',0x70) */;",
 		"delimiter": "DELIMITER $$\nCREATE PROCEDURE p() BEGIN INSERT INTO user VALUES (1); END$$\ndelimiter ;\n" + table1 + "INSERT INTO user VALUES (5,'張三絕','p');",
@@ -253,28 +254,31 @@ func TestDumpsOfOtherTools(t *testing.T) {
 func TestBadDumps(t *testing.T) {
 	row := "INSERT INTO user VALUES (5,'a','p');"
 	for name, c := range map[string]struct{ dump, want string }{
-		"empty":             {"", "no table user; found: nothing"},
-		"other tables":      {"CREATE TABLE wp_posts (id int); INSERT INTO wp_users VALUES (1);", "found: wp_posts, wp_users"},
-		"other columns":     {"CREATE TABLE user (Host text, User text);", "no column uid, name, pwd; it has: Host, User"},
-		"cut in a text":     {table1 + "INSERT INTO user VALUES (5,'a", "in the middle of a text (which begins in line 2)"},
-		"cut after a row":   {table1 + "INSERT INTO user VALUES (5,'a','p')", "in the middle of a statement"},
-		"cut in a comment":  {table1 + "/* x", "in the middle of a comment"},
-		"cut between":       {"-- MySQL dump 10.13  Distrib 8.0\n" + table1, "cut short"},
-		"few values":        {table1 + "INSERT INTO user VALUES (5,'a');", "2 values for 3 columns"},
-		"many values":       {table1 + "INSERT INTO user VALUES (5,'a','p',7);", "4 values for 3 columns"},
-		"no columns":        {row, "names no columns"},
-		"not a number":      {table1 + "INSERT INTO user VALUES ('x','a','p');", "not a number"},
-		"update":            {table1 + row + "UPDATE user SET name = 'b';", "changed by UPDATE"},
-		"alter":             {table1 + row + "ALTER TABLE `user` ADD COLUMN x int FIRST;", "changed by ALTER"},
-		"computed":          {table1 + "INSERT INTO user VALUES (5,CONCAT('a','b'),'p');", "to compute"},
-		"select":            {table1 + "INSERT INTO user SELECT * FROM x;", "other than values"},
-		"encoding":          {"SET NAMES koi8r;" + table1, "koi8r"},
-		"not UTF-8":         {table1 + "INSERT INTO user VALUES (5,'\xd5\xc5','p');", "SET NAMES gbk"},
-		"a database":        {"SQLite format 3\x00\x10\x00\x01", "damaged"},
-		"binary":            {"\x7fELF\x02\x01", "no SQL dump"},
-		"two databases":     {"USE a;" + table1 + "USE b;" + table1, "both have a table user"},
-		"friends elsewhere": {"USE a;" + table1 + "CREATE TABLE b.friend (self_id int, friend_id int);", "dump of one database"},
-		"garbage in rows":   {table1 + "INSERT INTO user VALUES (5,'a','p') (6,'b','p');", "between two rows"},
+		"empty":                {"", "no table user; found: nothing"},
+		"other tables":         {"CREATE TABLE wp_posts (id int); INSERT INTO wp_users VALUES (1);", "found: wp_posts, wp_users"},
+		"other columns":        {"CREATE TABLE user (Host text, User text);", "no column uid, name, pwd; it has: Host, User"},
+		"cut in a text":        {table1 + "INSERT INTO user VALUES (5,'a", "in the middle of a text (which begins in line 2)"},
+		"cut after a row":      {table1 + "INSERT INTO user VALUES (5,'a','p')", "in the middle of a statement"},
+		"cut in a comment":     {table1 + "/* x", "in the middle of a comment"},
+		"cut between":          {"-- MySQL dump 10.13  Distrib 8.0\n" + table1, "cut short"},
+		"few values":           {table1 + "INSERT INTO user VALUES (5,'a');", "2 values for 3 columns"},
+		"many values":          {table1 + "INSERT INTO user VALUES (5,'a','p',7);", "4 values for 3 columns"},
+		"no columns":           {row, "names no columns"},
+		"not a number":         {table1 + "INSERT INTO user VALUES ('x','a','p');", "not a number"},
+		"update":               {table1 + row + "UPDATE user SET name = 'b';", "changed by UPDATE"},
+		"alter":                {table1 + row + "ALTER TABLE `user` ADD COLUMN x int FIRST;", "changed by ALTER"},
+		"computed":             {table1 + "INSERT INTO user VALUES (5,CONCAT('a','b'),'p');", "to compute"},
+		"select":               {table1 + "INSERT INTO user SELECT * FROM x;", "other than values"},
+		"encoding":             {"SET NAMES koi8r;" + table1, "koi8r"},
+		"not UTF-8":            {table1 + "INSERT INTO user VALUES (5,'\xd5\xc5','p');", "SET NAMES gbk"},
+		"a database":           {"SQLite format 3\x00\x10\x00\x01", "damaged"},
+		"binary":               {"\x7fELF\x02\x01", "no SQL dump"},
+		"two databases":        {"USE a;" + table1 + "USE b;" + table1, "both have a table user"},
+		"friends elsewhere":    {"USE a;" + table1 + "CREATE TABLE b.friend (self_id int, friend_id int);", "dump of one database"},
+		"cut in a transaction": {"-- phpMyAdmin SQL Dump\nSTART TRANSACTION;\n" + table1 + row + "\n", "cut short"},
+		"cut after BEGIN":      {table1 + "BEGIN;\n" + row, "cut short"},
+		"no columns at all":    {"CREATE TABLE user ();", "no column uid"},
+		"garbage in rows":      {table1 + "INSERT INTO user VALUES (5,'a','p') (6,'b','p');", "between two rows"},
 	} {
 		_, err := read(t, Place{Kind: LLFC, Source: dumpFile(t, c.dump)})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -296,6 +300,7 @@ func TestWhatIsADSN(t *testing.T) {
 	file := dumpFile(t, "")
 	for source, want := range map[string]bool{
 		"mysql://a:b@h/db": true, "a:b@tcp(h:3306)/db": true, "a@unix(/run/x.sock)/db": true, file: false, "dump.sql": false, "/x/y.sql": false, "dir/x": false,
+		"MariaDB://a:b@h/db": true, "\tmysql://a@h/db": true, "mysql:/a:b@h/db": true, "a:b@h:3306/db": true, "a:b/c@h": true, "a:b@tcp(h:1)": true,
 	} {
 		if IsDSN(source) != want {
 			t.Errorf("%s: %v", source, !want)
@@ -420,15 +425,22 @@ func FuzzDump(f *testing.F) {
 	f.Add("DELIMITER ;;\n/*!50003 CREATE TRIGGER x BEGIN; END */;;\nDELIMITER ;\nSET NAMES gbk;SET sql_mode='ANSI_QUOTES';")
 	f.Add("USE a;DROP TABLE IF EXISTS user;CREATE TABLE a.user LIKE b;ALTER TABLE user ADD KEY (x);-- y\n#z\n/*M!999999\\- */")
 	f.Add("\xff\xfeS\x00E\x00T\x00 \x00")
+	f.Add("START TRANSACTION;CREATE TABLE `file` ();COMMIT;")
+	f.Add("CREATE TABLE file (PRIMARY KEY (x));")
+	f.Add("INSERT INTO file () VALUES ();")
 	f.Fuzz(func(t *testing.T, dump string) {
-		c, err := newSpool(t.Context(), originals[LLFC], func(int64) {})
-		if err != nil {
-			t.Fatal(err)
+		for _, kind := range []string{LLFC, DPC} {
+			c, err := newSpool(t.Context(), originals[kind], func(int64) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := newDump(c)
+			d.lex = newLexer(strings.NewReader(dump), d.comment)
+			_ = d.run(t.Context())
+			if err := c.close(); err != nil {
+				t.Fatal(err)
+			}
 		}
-		defer c.close()
-		d := newDump(c)
-		d.lex = newLexer(strings.NewReader(dump), d.comment)
-		_ = d.run(t.Context())
 	})
 }
 

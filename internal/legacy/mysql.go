@@ -23,10 +23,11 @@ const (
 // errDSN does not show the address, because there may be a password in it.
 var errDSN = errors.New("the address of the MySQL server is not of the form mysql://user:password@host:3306/database")
 
-// parseDSN reads mysql://user:password@host:port/database, or the form of Go's driver, user:password@tcp(host:port)/database.
+// parseDSN reads mysql://user:password@host:port/database, with mariadb: as well, or the form of Go's driver, user:password@tcp(host:port)/database.
 func parseDSN(dsn, password string) (*mysql.Config, error) {
 	cfg := mysql.NewConfig()
-	if strings.HasPrefix(dsn, "mysql://") {
+	dsn = strings.TrimSpace(dsn)
+	if scheme, _, ok := strings.Cut(dsn, "://"); ok && (strings.EqualFold(scheme, "mysql") || strings.EqualFold(scheme, "mariadb")) {
 		u, err := url.Parse(dsn)
 		if err != nil || u.Hostname() == "" || u.User.Username() == "" {
 			return nil, errDSN
@@ -50,6 +51,9 @@ func parseDSN(dsn, password string) (*mysql.Config, error) {
 			return nil, errDSN
 		}
 		cfg = parsed
+	}
+	if strings.ContainsAny(cfg.DBName, "/@") { // a / or an @ in the password, it may be
+		return nil, errDSN
 	}
 	if cfg.DBName == "" {
 		return nil, fmt.Errorf("%w: it names no database", errDSN)
@@ -92,7 +96,7 @@ func copyMySQL(ctx context.Context, into *spool, dsn, password string) (err erro
 	if err != nil {
 		return err
 	}
-	if err := copyTables(ctx, into, conn, there, "`", ""); err != nil {
+	if err := copyTables(ctx, into, conn, there, func(table string) string { return "SELECT * FROM `" + table + "`" }); err != nil {
 		return err
 	}
 	_, err = conn.ExecContext(ctx, "ROLLBACK")

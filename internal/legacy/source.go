@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -229,13 +230,17 @@ func userOfDPC(r row) User {
 	return u
 }
 
+// likeAddress is what looks like an address of a server, or was meant to be one. There may be a password in it, so that
+// it must not be taken for a file, whose name would be shown.
+var likeAddress = regexp.MustCompile(`(?i)^(mysql|mariadb):|://|@(tcp|unix)\(|^[^:/\\]+:.*@.`)
+
 // IsDSN tells the address of a MySQL server from the name of a file. What is there as a file is one.
 func IsDSN(source string) bool {
-	if strings.HasPrefix(source, "mysql://") {
-		return true
-	}
 	if _, err := os.Stat(source); err == nil {
 		return false
+	}
+	if likeAddress.MatchString(strings.TrimSpace(source)) {
+		return true
 	}
 	_, err := parseDSN(source, "")
 	return err == nil && strings.Contains(source, ")/")

@@ -60,7 +60,7 @@ func (t table) find(theirs []string) (at []int, missing []string) {
 // places takes the original's columns in their order, without a row number at the beginning.
 func (t table) places(theirs []string, at []int, missing []string) ([]int, []string) {
 	first := 0
-	if strings.EqualFold(theirs[0], "id") {
+	if len(theirs) > 0 && strings.EqualFold(theirs[0], "id") {
 		first = 1
 	}
 	if len(theirs)-first != len(t.columns) {
@@ -82,6 +82,7 @@ type spool struct {
 	rows   map[string]int64
 	loaded func(int64)
 	total  int64
+	mend   bool // what is not UTF-8 becomes U+FFFD: nobody can say which encoding it is in
 }
 
 func newSpool(ctx context.Context, tables []table, loaded func(int64)) (_ *spool, err error) {
@@ -133,6 +134,9 @@ const loadedEvery = 5000
 // add takes a row of the original in: values in the order of the table's own columns, text in UTF-8.
 func (s *spool) add(ctx context.Context, t table, values []any) error {
 	for i, c := range t.columns {
+		if s.mend {
+			values[i] = mended(values[i])
+		}
 		v, err := fit(c, values[i])
 		if err != nil {
 			return fmt.Errorf("%w: table %s, row %d, column %s: %w", ErrDamaged, t.there(), s.rows[t.name]+1, c.name, err)
@@ -147,6 +151,17 @@ func (s *spool) add(ctx context.Context, t table, values []any) error {
 		s.loaded(s.total)
 	}
 	return nil
+}
+
+func mended(v any) any {
+	const unknown = string(utf8.RuneError)
+	switch x := v.(type) {
+	case string:
+		return strings.ToValidUTF8(x, unknown)
+	case []byte:
+		return strings.ToValidUTF8(string(x), unknown)
+	}
+	return v
 }
 
 // empty drops the rows of a table, because the dump begins with it once more.

@@ -21,8 +21,16 @@ func copySQLite(ctx context.Context, into *spool, path string) (err error) {
 	} else if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is not a file", path)
 	}
+	still, err := openStill(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, still.close()) }()
 	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}
-	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}
+	if still.immutable {
+		q.Set("immutable", "1")
+	}
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: still.path}).EscapedPath(), RawQuery: q.Encode()}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return err
@@ -45,7 +53,18 @@ func copySQLite(ctx context.Context, into *spool, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	return copyTables(ctx, into, tx, there, `"`, " ORDER BY rowid")
+	bare, err := texts(ctx, tx, `SELECT name FROM pragma_table_list WHERE wr = 1`) // WITHOUT ROWID
+	if err != nil {
+		return err
+	}
+	into.mend = true
+	return copyTables(ctx, into, tx, there, func(table string) string {
+		query := `SELECT * FROM "` + table + `"`
+		if !slices.Contains(bare, table) {
+			query += " ORDER BY rowid"
+		}
+		return query
+	})
 }
 
 // explain says in an operator's words what SQLite means.
@@ -90,7 +109,7 @@ func texts(ctx context.Context, db queryer, query string) (list []string, err er
 }
 
 // copyTables copies the spool's tables out of a database that has the tables named in there.
-func copyTables(ctx context.Context, into *spool, db queryer, there []string, quote, order string) error {
+func copyTables(ctx context.Context, into *spool, db queryer, there []string, query func(table string) string) error {
 	for _, t := range into.tables {
 		i := slices.IndexFunc(there, func(s string) bool { return strings.EqualFold(s, t.there()) })
 		if i < 0 {
@@ -99,7 +118,7 @@ func copyTables(ctx context.Context, into *spool, db queryer, there []string, qu
 			}
 			return notFound(t, there)
 		}
-		if err := copyTable(ctx, into, db, t, "SELECT * FROM "+quote+there[i]+quote+order); err != nil {
+		if err := copyTable(ctx, into, db, t, query(there[i])); err != nil {
 			return err
 		}
 	}

@@ -33,9 +33,9 @@ func isPart(name string) bool {
 		!strings.ContainsFunc(name, unicode.IsControl) && filepath.IsLocal(name) && name != "."
 }
 
-// each calls yield for every picture, or those of one name, in the order of their names. What is no picture in a folder
-// of its own is passed over.
-func (p avatars) each(only string, yield func(a avatar, r io.Reader) error) error {
+// each calls yield for every picture of people with these names, in the order of the names. What is no picture in such a
+// folder is passed over.
+func (p avatars) each(of map[string]bool, yield func(a avatar, r io.Reader) error) error {
 	root, err := os.OpenRoot(p.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -49,7 +49,7 @@ func (p avatars) each(only string, yield func(a avatar, r io.Reader) error) erro
 		return err
 	}
 	for _, u := range users {
-		if !u.IsDir() || !isPart(u.Name()) || only != "" && u.Name() != only {
+		if !u.IsDir() || !isPart(u.Name()) || !of[u.Name()] {
 			continue
 		}
 		files, err := fs.ReadDir(root.FS(), u.Name())
@@ -57,7 +57,7 @@ func (p avatars) each(only string, yield func(a avatar, r io.Reader) error) erro
 			return err
 		}
 		for _, f := range files {
-			if !f.Type().IsRegular() || !isPart(f.Name()) || strings.HasPrefix(f.Name(), unfinished) {
+			if !f.Type().IsRegular() || !isPictureName(f.Name()) || strings.HasPrefix(f.Name(), unfinished) {
 				continue
 			}
 			if err := p.one(root, avatar{User: u.Name(), File: f.Name()}, yield); err != nil {
@@ -81,7 +81,7 @@ func (avatars) one(root *os.Root, a avatar, yield func(a avatar, r io.Reader) er
 	if err != nil {
 		return err
 	}
-	a.Changed = info.ModTime()
+	a.Changed = within(info.ModTime())
 	return yield(a, f)
 }
 

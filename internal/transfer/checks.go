@@ -23,7 +23,14 @@ type checks struct {
 	talks    map[core.ConversationID]*talk
 	pairs    map[[2]core.UserID]bool
 	folders  map[core.FileID]core.ConversationID
+	accounts map[string]bool // the names of users, as they are written
 }
+
+// Bounds of numbers in an archive. What a server gives later has to fit behind them.
+const (
+	maxConversation = 600_000_000
+	maxNumber       = 1 << 52 // of a file, and of all that has no bound of its own
+)
 
 // talk is what is known of a conversation.
 type talk struct {
@@ -34,7 +41,7 @@ type talk struct {
 func newChecks() *checks {
 	return &checks{
 		known: map[core.UserID]bool{}, names: map[string]core.UserID{}, requests: map[[2]core.UserID]bool{},
-		talks: map[core.ConversationID]*talk{}, pairs: map[[2]core.UserID]bool{}, folders: map[core.FileID]core.ConversationID{},
+		talks: map[core.ConversationID]*talk{}, pairs: map[[2]core.UserID]bool{}, folders: map[core.FileID]core.ConversationID{}, accounts: map[string]bool{},
 	}
 }
 
@@ -148,11 +155,25 @@ func (c *checks) line(v any) error {
 			return wrong("it is not of user %d", c.user)
 		}
 	case importedLine:
+		if l.LocalID < 0 || l.LocalID > maxNumber {
+			return wrong("%d is no number", l.LocalID)
+		}
 		return c.follows(0, 0, l.Source, l.Noun, l.ForeignID)
 	case fileLine:
 		return c.fileLine(l)
 	case avatarLine:
-		return c.follows(0, 0, l.User, l.File)
+		return firstOf(c.follows(0, 0, l.User, l.File), c.picture(avatar{User: l.User, File: l.File}))
+	}
+	return nil
+}
+
+// picture checks that a picture is of a user in the archive, and not of somebody whom the server has already.
+func (c *checks) picture(a avatar) error {
+	switch {
+	case !isPart(a.User) || !isPictureName(a.File):
+		return wrong("%q is not the name of a picture", a.entry())
+	case !c.accounts[a.User]:
+		return wrong("the picture %q is of nobody in %s", a.entry(), usersPart)
 	}
 	return nil
 }
@@ -163,6 +184,7 @@ func (c *checks) userLine(l userLine) error {
 	if c.kind == Person && (l.UID != c.user || l.private() != l) {
 		return wrong("in the archive of one person there is only that person, without a password or rights")
 	}
+	c.accounts[l.Name] = true
 	err := firstOf(c.follows(int64(l.UID), 0), c.newcomer(l.UID, l.Name), l.record().Check())
 	if err == nil && l.EmailVerified {
 		err = c.unique("e-mail address", strings.ToLower(l.Email), l.UID)
@@ -195,11 +217,14 @@ func (c *checks) conversation(l conversationLine) error {
 		return err
 	}
 	direct := l.Kind == kind(core.Direct)
-	if kinds[l.Kind] == "" || l.ID <= 0 || l.LastSeq < 0 || direct && len(l.Users) != 2 || !direct && len(l.Users) != 0 || direct && l.ID == core.Lobby {
+	if kinds[l.Kind] == "" || l.ID <= 0 || l.ID > maxConversation || l.LastSeq < 0 || l.LastSeq > maxNumber || direct && len(l.Users) != 2 || !direct && len(l.Users) != 0 || direct && l.ID == core.Lobby {
 		return wrong("it can be no conversation")
 	}
 	if direct {
 		pair := [2]core.UserID(l.Users)
+		if c.kind == Person && pair[0] != c.user && pair[1] != c.user {
+			return wrong("a direct chat of %d and %d is none of user %d's", pair[0], pair[1], c.user)
+		}
 		if c.pairs[pair] || pair[0] >= pair[1] {
 			return wrong("the direct chat of %d and %d stands here twice, or the wrong way round", pair[0], pair[1])
 		}
@@ -243,7 +268,7 @@ func (c *checks) fileLine(l fileLine) error {
 	if err = firstOf(err, c.follows(int64(l.ID), 0), c.people(l.Owner)); err != nil {
 		return err
 	}
-	if fileKinds[l.Kind] == "" || l.ID <= 0 || l.Size < 0 || c.kind == Person && l.Owner != c.user {
+	if fileKinds[l.Kind] == "" || l.ID <= 0 || l.ID > maxNumber || l.Size < 0 || c.kind == Person && l.Owner != c.user {
 		return wrong("it can be no file")
 	}
 	if area, ok := c.folders[l.Parent]; l.Parent != 0 && (!ok || area != l.Conversation) {

@@ -2,7 +2,6 @@ package transfer
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -15,13 +14,14 @@ import (
 )
 
 const (
-	maxUID   = 1_000_000_000 // what account.Adopt takes
-	maxName  = 32            // characters
-	maxNick  = 64            // characters
-	maxDesc  = 4096          // bytes
-	maxIcon  = 255           // bytes
-	maxNote  = 255           // bytes of a remark
-	maxPlain = 256           // bytes of a password that a login can send
+	maxUID   = 999_000_000 // the highest that comes along; the last million is for those who register later
+	maxName  = 32          // characters
+	maxNick  = 64          // characters
+	maxDesc  = 4096        // bytes
+	maxIcon  = 255         // bytes
+	maxNote  = 255         // bytes of a remark
+	maxPlain = 256         // bytes of a password that a login can send
+	maxShown = 80          // characters of a foreign name in a note
 )
 
 // people is who is there already, and who has come since: what a newcomer must not clash with.
@@ -34,6 +34,7 @@ type people struct {
 	reserved map[core.UserID]struct{} // uids that newcomers bring along
 	next     core.UserID              // where to look for a new uid
 	wrapped  bool
+	suffixes map[string]int // by account.NameKey, how far the numbers behind a name are taken
 }
 
 // resident is what is needed to know of an account.
@@ -43,7 +44,7 @@ type resident struct{ name, avatar string }
 func (im *Importer) census(ctx context.Context, actor core.Actor, reserved map[core.UserID]struct{}) (*people, error) {
 	p := &people{
 		users: map[core.UserID]resident{}, names: map[string]core.UserID{}, emails: map[string]core.UserID{},
-		phones: map[string]core.UserID{}, claims: map[string][]core.UserID{}, reserved: reserved,
+		phones: map[string]core.UserID{}, claims: map[string][]core.UserID{}, reserved: reserved, suffixes: map[string]int{},
 	}
 	err := im.Accounts.Records(ctx, actor, 0, func(r account.Record) error {
 		p.add(r.User)
@@ -132,7 +133,9 @@ func (p *people) nameFor(name, foreign string, own core.UserID) string {
 	if p.freeName(account.NameKey(name), own) {
 		return name
 	}
-	for n := 2; ; n++ {
+	for key := account.NameKey(name); ; {
+		n := max(p.suffixes[key]+1, 2)
+		p.suffixes[key] = n
 		suffix := "_" + strconv.Itoa(n)
 		numbered, err := account.NormalizeName(cut(name, maxName-len(suffix)) + suffix)
 		if err != nil { // what was cut off held it together
@@ -146,7 +149,7 @@ func (p *people) nameFor(name, foreign string, own core.UserID) string {
 
 // repair makes a name one that Parley allows.
 func repair(name, foreign string) string {
-	if good, err := account.NormalizeName(name); err == nil {
+	if good, err := account.NormalizeName(name); err == nil && !strings.ContainsRune(good, utf8.RuneError) {
 		return good
 	}
 	name = norm.NFC.String(strings.Map(func(r rune) rune {
@@ -209,4 +212,9 @@ func isPhone(s string) bool {
 // who names an account that is there.
 func (p *people) who(id core.UserID) string { return person(p.users[id].name, id) }
 
-func quoteName(s string) string { return fmt.Sprintf("%q", s) }
+func quoteName(s string) string {
+	if short := cut(s, maxShown); short != s {
+		s = short + "…"
+	}
+	return strconv.Quote(s)
+}

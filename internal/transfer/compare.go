@@ -3,6 +3,7 @@ package transfer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"parley/internal/account"
@@ -33,7 +34,19 @@ func (r *restore) compare(ctx context.Context) error {
 }
 
 func (r *restore) note(form string, args ...any) {
+	if len(r.notes) >= maxNotes {
+		r.unnamed++
+		return
+	}
 	r.notes = append(r.notes, fmt.Sprintf(form, args...))
+}
+
+// allNotes returns the notes, and at their end how many more there were.
+func (r *restore) allNotes() []string {
+	if r.unnamed == 0 {
+		return r.notes
+	}
+	return append(slices.Clip(r.notes), fmt.Sprintf("and %d more", r.unnamed))
 }
 
 func (r *restore) clash(form string, args ...any) {
@@ -112,6 +125,7 @@ func (r *restore) placeRooms(ctx context.Context) error {
 			r.here[c.ID] = true
 			return nil
 		}
+		r.lobbyName = c.Name
 		if c.LastSeq > 0 {
 			r.leftOut[c.ID] = true
 			r.note("what %s has said in %s stays out, because people talk there on this server", r.userName, c.Name)

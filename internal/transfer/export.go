@@ -97,8 +97,15 @@ func freeFor(in Export) error {
 	if !filepath.IsAbs(in.File) {
 		return fmt.Errorf("%q is no absolute path", in.File)
 	}
-	_, err := os.Lstat(in.File)
-	if err == nil && !in.Force {
+	info, err := os.Lstat(in.File)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular(): // a link, say, or a device
+		return fmt.Errorf("%s exists already and is no plain file, which --force does not replace", in.File)
+	case !in.Force:
 		return fmt.Errorf("%s exists already", in.File)
 	}
 	return nil
@@ -116,6 +123,7 @@ type export struct {
 	leftOut []string
 	lost    map[core.FileID]bool               // files whose bytes could not be read
 	own     map[core.ConversationID][]core.Seq // of one person: the numbers of their own messages in a room
+	names   map[string]bool                    // of the users in it
 	others  map[core.UserID]bool               // of one person: whom they know
 }
 
@@ -137,7 +145,7 @@ func (e *export) write(ctx context.Context, in Export) (err error) {
 	if e.person.ID != 0 {
 		e.m.Kind = Person
 	}
-	e.lost, e.own, e.others = map[core.FileID]bool{}, map[core.ConversationID][]core.Seq{}, map[core.UserID]bool{}
+	e.names, e.lost, e.own, e.others = map[string]bool{}, map[core.FileID]bool{}, map[core.ConversationID][]core.Seq{}, map[core.UserID]bool{}
 	if err := e.DB.View(ctx, e.everything); err != nil {
 		return err
 	}
@@ -160,7 +168,11 @@ func ignoreClosed(err error) error {
 
 // appear gives a whole archive its name. A link cannot replace anything; not every disk has links.
 func appear(tmp string, in Export) error {
-	if !in.Force {
+	if in.Force { // what is there may have changed
+		if err := freeFor(in); err != nil {
+			return err
+		}
+	} else {
 		err := os.Link(tmp, in.File)
 		if err == nil {
 			return durable.SyncDir(filepath.Dir(in.File))
@@ -241,6 +253,7 @@ func (e *export) users(ctx context.Context, put func(any) error) (err error) {
 	}
 	return e.Accounts.Records(ctx, e.actor, e.person.ID, func(r account.Record) error {
 		l := lineOfUser(r)
+		e.names[l.Name] = true
 		if e.person.ID != 0 {
 			l = l.private()
 		}
@@ -423,7 +436,7 @@ func (e *export) files(ctx context.Context, put func(any) error) error {
 // pictures writes the avatars, and then their lines.
 func (e *export) pictures(ctx context.Context) error {
 	var lines []avatarLine
-	err := e.avatars.each(e.person.Name, func(a avatar, r io.Reader) error {
+	err := e.avatars.each(e.names, func(a avatar, r io.Reader) error {
 		if err := e.out.begin(a.entry()); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"parley/internal/account"
 	"parley/internal/core"
 	"parley/internal/legacy"
 )
@@ -22,6 +23,7 @@ import (
 type shelf struct {
 	root *os.Root
 	here map[string]core.FileID      // by the path in the folder
+	seen map[string]struct{}         // names that were listed
 	was  map[core.FileID][]core.File // what was in the folders here, when they were looked at first
 }
 
@@ -33,10 +35,11 @@ func (r *run) files(ctx context.Context) (err error) {
 	}
 	if r.job.Files == "" {
 		r.tally.filesLeft = total
-		r.notes = append(r.notes, Note{Kind: NoteFile, Text: fmt.Sprintf("%d files and folders are left behind; to bring them along, name the old server's folder with --files", total)})
+		r.fileNote("", "%d files and folders are left behind; to bring them along, name the old server's folder with --files", total)
+		r.keepNotes()
 		return nil
 	}
-	s := &shelf{was: map[core.FileID][]core.File{}}
+	s := &shelf{was: map[core.FileID][]core.File{}, seen: map[string]struct{}{}}
 	if s.here, err = r.importedFiles(ctx); err != nil {
 		return err
 	}
@@ -49,6 +52,7 @@ func (r *run) files(ctx context.Context) (err error) {
 		if err := errors.Join(ctx.Err(), r.entry(ctx, s, f)); err != nil {
 			return err
 		}
+		r.keepNotes()
 		done++
 		r.progress("files and folders", done, total)
 		return nil
@@ -77,11 +81,15 @@ func (r *run) importedFiles(ctx context.Context) (map[string]core.FileID, error)
 func (r *run) entry(ctx context.Context, s *shelf, f legacy.File) error {
 	left := func(n *int64, format string, args ...any) error {
 		*n++
-		r.notes = append(r.notes, Note{Kind: NoteFile, Foreign: f.Name, Text: fmt.Sprintf(format, args...)})
+		r.fileNote(f.Name, format, args...)
 		return nil
 	}
-	owner, ok := r.owners[f.Owner]
+	owner, ok := r.owner(f.Owner)
+	_, twice := s.seen[f.Name]
+	s.seen[f.Name] = struct{}{}
 	switch {
+	case twice:
+		return left(&r.tally.filesLeft, "%s is listed once more; the line is passed over", quoteName(f.Name))
 	case !ok:
 		return left(&r.tally.filesOrphaned, "%s is left behind: its owner %s is unknown", quoteName(f.Name), quoteName(f.Owner))
 	case !isFileName(f.Name):
@@ -92,11 +100,30 @@ func (r *run) entry(ctx context.Context, s *shelf, f legacy.File) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return left(&r.tally.filesLeft, "%s is left behind: it is not in %s", quoteName(f.Name), r.job.Files)
 	case err != nil:
-		return err
+		return left(&r.tally.filesLeft, "%s is left behind: %v", quoteName(f.Name), err)
 	case !info.IsDir() && !info.Mode().IsRegular():
 		return left(&r.tally.filesLeft, "%s is left behind: it is neither a file nor a folder", quoteName(f.Name))
 	}
 	return r.tree(ctx, s, f.Name, core.File{Area: core.Lobby, Owner: core.Author{ID: owner}, At: f.At})
+}
+
+// owner finds out who is meant by a name. The old database took names that differ in case only for the same.
+func (r *run) owner(name string) (core.UserID, bool) {
+	if id, ok := r.owners[name]; ok {
+		return id, true
+	}
+	id, ok := r.owners[account.NameKey(name)]
+	return id, ok
+}
+
+func (r *run) fileNote(foreign, form string, args ...any) {
+	r.notes = append(r.notes, Note{Kind: NoteFile, Foreign: foreign, Text: fmt.Sprintf(form, args...)})
+}
+
+// unreadable notes what is left behind because its bytes cannot be had.
+func (r *run) unreadable(name string, err error) {
+	r.tally.filesLeft++
+	r.fileNote(name, "%s is left behind: %v", quoteName(name), err)
 }
 
 func isFileName(name string) bool {
@@ -110,8 +137,9 @@ const unmade core.FileID = -1
 // tree brings a file along, or a folder with what is in it. like says whose they are and where they belong.
 func (r *run) tree(ctx context.Context, s *shelf, name string, like core.File) error {
 	info, err := s.root.Stat(name)
-	if err != nil {
-		return err
+	if err != nil { // it has gone since its folder was read
+		r.unreadable(name, err)
+		return nil
 	}
 	f := like
 	f.Name, f.Kind, f.Size = path.Base(name), core.PlainFile, info.Size()
@@ -123,8 +151,13 @@ func (r *run) tree(ctx context.Context, s *shelf, name string, like core.File) e
 	if f.At.IsZero() {
 		f.At = info.ModTime()
 	}
-	f.At = time.UnixMilli(f.At.UnixMilli())
+	f.At = time.UnixMilli(within(f.At).UnixMilli())
+	var bad *sourceError
 	id, err := r.item(ctx, s, name, f)
+	if errors.As(err, &bad) {
+		r.unreadable(name, bad.err)
+		return nil
+	}
 	if err != nil || !info.IsDir() {
 		return err
 	}
@@ -134,14 +167,14 @@ func (r *run) tree(ctx context.Context, s *shelf, name string, like core.File) e
 		}
 	}
 	entries, err := fs.ReadDir(s.root.FS(), name)
-	if err != nil {
-		return err
+	if err != nil { // of what could be read, nothing is left out
+		r.unreadable(name, err)
 	}
 	like.Parent = id
 	for _, e := range entries {
 		if !isFileName(e.Name()) || !e.IsDir() && !e.Type().IsRegular() {
 			r.tally.filesLeft++
-			r.notes = append(r.notes, Note{Kind: NoteFile, Foreign: name, Text: fmt.Sprintf("%s in %s is left behind: it is no file, or has a name that it cannot have here", quoteName(e.Name()), quoteName(name))})
+			r.fileNote(name, "%s in %s is left behind: it is no file, or has a name that it cannot have here", quoteName(e.Name()), quoteName(name))
 			continue
 		}
 		if err := errors.Join(ctx.Err(), r.tree(ctx, s, path.Join(name, e.Name()), like)); err != nil {
@@ -167,11 +200,11 @@ func (r *run) item(ctx context.Context, s *shelf, name string, f core.File) (cor
 	case id > 0: // an import was interrupted between the file and its being remembered
 		r.tally.filesHere++
 	default:
-		r.tally.files++
 		var err error
 		if id, err = r.adoptFile(ctx, s, name, f); err != nil {
 			return 0, err
 		}
+		r.tally.files++
 	}
 	s.here[name] = id
 	if r.job.DryRun {
@@ -180,16 +213,32 @@ func (r *run) item(ctx context.Context, s *shelf, name string, f core.File) (cor
 	return id, r.DB.Update(ctx, func(ctx context.Context) error { return r.remember(ctx, "file", name, int64(id)) })
 }
 
+// sourceError says that it is the old server's file that cannot be read.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+
+// source tells errors in reading from those of the place that is written to.
+type source struct{ io.Reader }
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &sourceError{err}
+	}
+	return n, err
+}
+
 // adoptFile takes a file's bytes in. That is outside of a unit of work: large files would hold up everybody else.
 func (r *run) adoptFile(ctx context.Context, s *shelf, name string, f core.File) (id core.FileID, err error) {
 	var bytes io.Reader
 	if f.Kind == core.PlainFile {
 		file, err := s.root.Open(name)
 		if err != nil {
-			return 0, err
+			return 0, &sourceError{err}
 		}
 		defer file.Close()
-		bytes = file
+		bytes = source{file}
 	}
 	if r.job.DryRun {
 		return unmade, nil
@@ -218,7 +267,7 @@ func (r *run) lookalike(ctx context.Context, s *shelf, path string, f core.File)
 		case e.Kind == f.Kind && e.Owner.ID == f.Owner.ID && e.Size == f.Size && e.At.Equal(f.At):
 			return e.ID, nil
 		default:
-			r.notes = append(r.notes, Note{Kind: NoteFile, Foreign: path, Text: fmt.Sprintf("%s gets a number to its name: there is another file of that name here", quoteName(f.Name))})
+			r.fileNote(path, "%s gets a number to its name: there is another file of that name here", quoteName(f.Name))
 		}
 	}
 	return 0, nil

@@ -58,9 +58,10 @@ type run struct {
 	people   *people
 	reserved map[core.UserID]struct{}
 	local    map[string]core.UserID // by the foreign id
-	owners   map[string]core.UserID // by the foreign name
+	owners   map[string]core.UserID // by the foreign name, and by its key
 	tally    tally
-	notes    []Note
+	notes    []Note // not yet in the report
+	report   notebook
 	pictures []picture // to be copied once their owners are there
 }
 
@@ -77,10 +78,15 @@ func (im *Importer) Import(ctx context.Context, actor core.Actor, from core.Orig
 	if job.As != "" {
 		r.source += ":" + job.As
 	}
+	end, err := alone(im.DB)
+	if err != nil {
+		return Report{}, fmt.Errorf("import from %s: %w", job.Kind, err)
+	}
+	defer end()
 	if err := r.all(ctx); err != nil {
 		return Report{}, fmt.Errorf("import from %s: %w", job.Kind, err)
 	}
-	return Report{Counts: r.tally.counts(), Notes: r.notes}, nil
+	return Report{Counts: r.tally.counts(), Notes: r.report.all()}, nil
 }
 
 func (r *run) all(ctx context.Context) (err error) {
@@ -157,6 +163,7 @@ func inBatches[T any](ctx context.Context, r *run, what string, total int64, eac
 		} else {
 			err = r.unit(ctx, func(ctx context.Context) error { return do(ctx, list) })
 		}
+		r.keepNotes()
 		done += int64(len(list))
 		list = list[:0]
 		r.progress(what, done, total)
@@ -199,7 +206,7 @@ func (r *run) unit(ctx context.Context, fn func(context.Context) error) error {
 }
 
 func (r *run) users(ctx context.Context) error {
-	err := inBatches(ctx, r, "users", r.old.Counts().Users, r.old.Users, func(ctx context.Context, list []legacy.User) error {
+	err := inBatches(ctx, r, "users", r.old.Counts().Users, r.usersOnce, func(ctx context.Context, list []legacy.User) error {
 		for _, u := range list {
 			if err := r.user(ctx, u); err != nil {
 				return err
@@ -213,13 +220,28 @@ func (r *run) users(ctx context.Context) error {
 	return r.copyPictures(ctx)
 }
 
+// usersOnce yields the users. Who stands in the source twice, or several who have no name there, would be taken for
+// one: all but the first are left out.
+func (r *run) usersOnce(ctx context.Context, yield func(legacy.User) error) error {
+	met := map[string]struct{}{}
+	return r.old.Users(ctx, func(u legacy.User) error {
+		if _, twice := met[u.ID]; twice {
+			r.tally.users++
+			r.leaveOut(u, fmt.Sprintf("%s is left out: another user of the source is called %s there as well", quoteName(u.Name), quoteName(u.ID)))
+			return nil
+		}
+		met[u.ID] = struct{}{}
+		return yield(u)
+	})
+}
+
 // user takes one account in.
 func (r *run) user(ctx context.Context, u legacy.User) error {
 	r.tally.users++
 	if id, known := r.local[u.ID]; known {
 		if here, ok := r.people.users[id]; ok {
 			r.tally.here++
-			r.owners[u.Name] = id
+			r.owns(u.Name, id)
 			if here.avatar == u.Avatar {
 				r.picture(u, id)
 			}
@@ -246,7 +268,16 @@ func (r *run) user(ctx context.Context, u legacy.User) error {
 	}
 	r.tally.fresh++
 	r.people.add(rec.User)
-	r.local[u.ID], r.owners[u.Name] = id, id
+	r.local[u.ID] = id
+	r.owns(u.Name, id)
 	r.picture(u, id)
 	return nil
+}
+
+// owns keeps who is called what on the other server. Of several names with one key the first counts.
+func (r *run) owns(name string, id core.UserID) {
+	r.owners[name] = id
+	if key := account.NameKey(name); r.owners[key] == 0 {
+		r.owners[key] = id
+	}
 }

@@ -23,6 +23,8 @@ import (
 // errDamaged says that a file is no whole archive.
 var errDamaged = errors.New("the archive is damaged")
 
+const lastUID = 1_000_000_000 // the highest that a server gives
+
 // fileBytes and avatarBytes are the bytes of a file and of a picture on their way.
 type (
 	fileBytes struct {
@@ -168,6 +170,9 @@ func (in *input) manifest(ctx context.Context) error {
 	if in.m.Kind != Everything && in.m.Kind != Person || (in.m.Kind == Person) != (in.m.User > 0) {
 		return at(manifestPart, fmt.Errorf("it is neither of everything nor of one person: %w", errDamaged))
 	}
+	if in.m.LastUID < 0 || in.m.LastUID > lastUID {
+		return at(manifestPart, fmt.Errorf("%d is no uid: %w", in.m.LastUID, errDamaged))
+	}
 	in.sums = []partSum{{manifestPart, h.Size, sha256.Sum256(b)}}
 	in.checks.kind, in.checks.user = in.m.Kind, in.m.User
 	return in.take(ctx, in.m)
@@ -198,7 +203,7 @@ func (in *input) part(ctx context.Context, name string) error {
 
 func (in *input) fileBytes(ctx context.Context, h *tar.Header) error {
 	id, err := strconv.ParseInt(strings.TrimPrefix(h.Name, filesDir), 10, 64)
-	if err != nil || fileEntry(core.FileID(id)) != h.Name || id <= 0 {
+	if err != nil || fileEntry(core.FileID(id)) != h.Name || id <= 0 || id > maxNumber {
 		return fmt.Errorf("%q is not the name of a file's bytes: %w", h.Name, errDamaged)
 	}
 	s, err := in.through(ctx, h, func(r io.Reader) error {
@@ -210,8 +215,11 @@ func (in *input) fileBytes(ctx context.Context, h *tar.Header) error {
 
 func (in *input) avatarBytes(ctx context.Context, h *tar.Header) error {
 	user, file, ok := strings.Cut(strings.TrimPrefix(h.Name, avatarsDir), "/")
-	if !ok || !isPart(user) || !isPart(file) {
+	if !ok {
 		return fmt.Errorf("%q is not the name of a picture: %w", h.Name, errDamaged)
+	}
+	if err := in.checks.picture(avatar{User: user, File: file}); err != nil {
+		return err
 	}
 	s, err := in.through(ctx, h, func(r io.Reader) error {
 		return in.take(ctx, avatarBytes{avatar{User: user, File: file}, h.Size, r})

@@ -278,17 +278,37 @@ type avatarLine struct {
 	Changed stamp  `json:"changed"`
 }
 
-// stamp is a moment with milliseconds.
+// stamp is a moment with milliseconds, of the years 1970 to 9999 in UTC. What is outside of them, such as the date of a
+// picture on a disk whose clock was wrong, is written as the nearest moment inside.
 type stamp time.Time
+
+var (
+	earliest = time.Unix(0, 0).UTC()
+	latest   = time.Date(9999, 12, 31, 23, 59, 59, 999_000_000, time.UTC)
+)
+
+// within returns the nearest moment that can be written.
+func within(t time.Time) time.Time {
+	switch {
+	case t.Before(earliest):
+		return earliest
+	case t.After(latest):
+		return latest
+	}
+	return t
+}
 
 const stampForm = "2006-01-02T15:04:05.000Z07:00"
 
 func (s stamp) MarshalText() ([]byte, error) {
-	return time.Time(s).UTC().AppendFormat(nil, stampForm), nil
+	return within(time.Time(s)).UTC().AppendFormat(nil, stampForm), nil
 }
 
 func (s *stamp) UnmarshalText(text []byte) error {
 	t, err := time.Parse(stampForm, string(text))
+	if err == nil && !within(t).Equal(t) {
+		err = errors.New("a time is of the years 1970 to 9999, in UTC")
+	}
 	*s = stamp(t.UTC())
 	return err
 }

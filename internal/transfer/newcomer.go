@@ -3,6 +3,7 @@ package transfer
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"parley/internal/account"
 	"parley/internal/core"
@@ -16,12 +17,12 @@ const heads = 5
 // place for them.
 func (r *run) decide(u legacy.User) (account.Record, bool) {
 	old := quoteName(u.Name)
-	if u.UID != 0 {
+	if r.job.Kind != legacy.CS3 {
 		old += fmt.Sprintf(" (uid %d)", u.UID)
 	}
 	id, kept := core.UserID(u.UID), true
 	if !r.people.freeID(id) {
-		if id, kept = r.people.newID(), u.UID == 0; id == 0 {
+		if id, kept = r.people.newID(), r.job.Kind == legacy.CS3; id == 0 { // which had no uids
 			return r.leaveOut(u, old+" is left out: there is no free uid")
 		}
 	}
@@ -126,15 +127,21 @@ func (r *run) appearance(u legacy.User, to *core.User) {
 	if to.Icon = line(to.Icon); to.Icon == "" || len(to.Icon) > maxIcon {
 		to.Icon = fmt.Sprintf(":/res/head_%d.jpg", 1+to.ID%heads)
 	}
-	if to.Avatar != "" && (!isPicture(to.Avatar) || !isPart(to.Avatar)) {
-		r.note(NotePicture, u, to.ID, fmt.Sprintf("the picture %s of %s is left out: its name is not one of a .png or .jpg file", quoteName(cut(to.Avatar, 80)), quoteName(u.Name)))
+	if to.Avatar != "" && !isPictureName(to.Avatar) {
+		r.note(NotePicture, u, to.ID, fmt.Sprintf("the picture %s of %s is left out: its name is not one of a .png or .jpg file", quoteName(to.Avatar), quoteName(u.Name)))
 		to.Avatar = ""
 	}
 }
 
 func (r *run) password(u legacy.User, rec *account.Record, old string) {
 	const prefix = "$plain$"
-	if text, plain := strings.CutPrefix(rec.Password, prefix); plain && len(text) > maxPlain {
+	text, plain := strings.CutPrefix(rec.Password, prefix)
+	if plain && strings.ContainsRune(text, utf8.RuneError) {
+		rec.Password = ""
+		r.note(NotePassword, u, rec.User.ID, fmt.Sprintf("the password of %s is not in UTF-8 and is left out; set one with “parley user passwd %d”", old, rec.User.ID))
+		return
+	}
+	if plain && len(text) > maxPlain {
 		rec.Password = ""
 		r.note(NotePassword, u, rec.User.ID, fmt.Sprintf("the password of %s is longer than %d bytes and is left out; set one with “parley user passwd %d”", old, maxPlain, rec.User.ID))
 		return

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"parley/internal/core"
 	"parley/internal/legacy"
@@ -19,8 +20,10 @@ const maxPicture = 16 << 20
 // picture is one that is to be copied.
 type picture struct{ from, user, file string }
 
-func isPicture(file string) bool {
-	return strings.HasSuffix(file, ".png") || strings.HasSuffix(file, ".jpg")
+// isPictureName is the rule for the file names of pictures, which those hold to that clients can show.
+func isPictureName(file string) bool {
+	return (strings.HasSuffix(file, ".png") || strings.HasSuffix(file, ".jpg")) && isPart(file) &&
+		!strings.ContainsFunc(file, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // checkFolders looks whether the folders that the job names are there.

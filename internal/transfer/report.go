@@ -2,6 +2,8 @@ package transfer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"parley/internal/core"
 )
@@ -38,6 +40,53 @@ const (
 	NoteSkipped    = "skipped"
 	NoteFile       = "file"
 )
+
+// maxNotes is how many notes of a kind a report has; the others are counted.
+const maxNotes = 10_000
+
+// notebook gathers the notes of a report.
+type notebook struct {
+	list []Note
+	n    map[string]int
+}
+
+func (b *notebook) add(list []Note) {
+	if b.n == nil {
+		b.n = map[string]int{}
+	}
+	for _, n := range list {
+		if b.n[n.Kind]++; b.n[n.Kind] <= maxNotes {
+			n.Foreign = cutBytes(n.Foreign, maxForeign)
+			if text := cutBytes(n.Text, maxText); text != n.Text {
+				n.Text = text + "…"
+			}
+			b.list = append(b.list, n)
+		}
+	}
+}
+
+// all returns the notes, and at their end how many of each kind are not among them.
+func (b *notebook) all() []Note {
+	list := b.list
+	for _, kind := range slices.Sorted(maps.Keys(b.n)) {
+		if more := b.n[kind] - maxNotes; more > 0 {
+			list = append(list, Note{Kind: kind, Text: fmt.Sprintf("and %d more", more)})
+		}
+	}
+	return list
+}
+
+// A note is bounded so that a whole report fits into one answer.
+const (
+	maxForeign = 255 // bytes
+	maxText    = 400 // bytes
+)
+
+// keepNotes takes what was noted into the report: it will not be taken back.
+func (r *run) keepNotes() {
+	r.report.add(r.notes)
+	r.notes = r.notes[:0]
+}
 
 // tally counts while an import runs.
 type tally struct {

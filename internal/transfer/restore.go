@@ -44,6 +44,11 @@ func (a *Archives) Restore(ctx context.Context, actor core.Actor, from core.Orig
 	if !actor.Operator() {
 		return out, fmt.Errorf("import: %w", core.ErrForbidden)
 	}
+	end, err := alone(a.DB)
+	if err != nil {
+		return out, fmt.Errorf("import: %w", err)
+	}
+	defer end()
 	r := &restore{Archives: a, actor: actor, from: from, asked: ctx}
 	checking := func(part string, done, total int64) { advance("checking "+part, done, total) }
 	if r.in, err = openInput(in.File, checking); err != nil {
@@ -57,7 +62,7 @@ func (a *Archives) Restore(ctx context.Context, actor core.Actor, from core.Orig
 		return out, fmt.Errorf("import: %w", err)
 	}
 	m := r.in.m
-	out = Restored{m.Kind, r.userName, time.Time(m.Created), m.Counts, r.notes, r.clashes}
+	out = Restored{m.Kind, r.userName, time.Time(m.Created), m.Counts, r.allNotes(), r.clashes}
 	if in.DryRun {
 		return out, nil
 	}
@@ -68,7 +73,7 @@ func (a *Archives) Restore(ctx context.Context, actor core.Actor, from core.Orig
 	if err := a.DB.Update(ctx, r.adopt); err != nil {
 		return out, fmt.Errorf("import %s: %w", in.File, err)
 	}
-	out.Notes = r.notes
+	out.Notes = r.allNotes()
 	a.Log.Info("an archive was imported", "kind", m.Kind, "written", time.Time(m.Created), "messages", m.Counts.Messages, "files", m.Counts.Files)
 	return out, nil
 }
@@ -84,8 +89,11 @@ type restore struct {
 	people   []account.Record // those in the archive, without their passwords
 	userName string
 	notes    []string
+	unnamed  int // notes that are not kept
 	clashes  []string
 	hidden   int // clashes that are not named
+
+	lobbyName string
 
 	leftOut  map[core.ConversationID]bool // rooms whose messages stay out
 	here     map[core.ConversationID]bool // conversations that this server has
@@ -124,7 +132,7 @@ func (l otherLine) record() account.Record {
 
 // adopt is the unit of work.
 func (r *restore) adopt(ctx context.Context) error {
-	r.clashes, r.notes = nil, nil
+	r.clashes, r.notes, r.unnamed = nil, nil, 0
 	if err := r.compare(ctx); err != nil {
 		return err
 	}
@@ -199,11 +207,14 @@ func (r *restore) one(ctx context.Context, v any) error {
 
 func (r *restore) conversation(ctx context.Context, l conversationLine) error {
 	c := l.record()
+	if r.in.m.Kind == Person && l.ID == core.Lobby { // what it is called is not theirs to say
+		c.Name = r.lobbyName
+	}
 	if r.leftOut[l.ID] { // the lobby of a server on which people talk
 		r.ids[l.ID] = l.ID
 		return nil
 	}
-	if r.here[l.ID] {
+	if r.here[l.ID] || r.in.m.Kind == Person && l.ID > maxForeignID {
 		c.ID = 0
 	}
 	id, err := r.Chat.AdoptConversation(ctx, r.actor, c)
@@ -297,8 +308,15 @@ func (r *restore) file(ctx context.Context, l fileLine, bytes io.Reader) error {
 	return nil
 }
 
+// maxForeignID bounds the numbers of conversations and files that the archive of one person may choose on a server where
+// others are: those above would leave no room for the numbers that come after them.
+const maxForeignID = 400_000_000
+
 // freeFileID returns the number, or 0 if something has it.
 func (r *restore) freeFileID(ctx context.Context, id core.FileID) core.FileID {
+	if id > maxForeignID {
+		return 0
+	}
 	if _, err := r.Files.Get(ctx, r.actor, id); errors.Is(err, core.ErrFileNotFound) {
 		return id
 	}

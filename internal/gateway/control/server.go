@@ -14,6 +14,7 @@ import (
 
 	"parley/internal/account"
 	"parley/internal/core"
+	"parley/internal/obs"
 )
 
 // maxBody bounds a command's body in bytes.
@@ -83,7 +84,7 @@ func serve[In, Out any](g *Gateway, run func(*Gateway, context.Context, In) (Out
 			}
 		}
 		if err == nil {
-			out, err = run(g, r.Context(), in)
+			out, err = safely(g, r, func() (Out, error) { return run(g, r.Context(), in) })
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
@@ -93,6 +94,23 @@ func serve[In, Out any](g *Gateway, run func(*Gateway, context.Context, In) (Out
 		}
 		_ = json.MarshalWrite(w, out)
 	}
+}
+
+// errPanic is all that a command hears of a panic; the rest is in the log.
+var errPanic = errors.New("the server made a mistake; its log says which")
+
+// safely runs a command. A panic becomes an error, so that whoever gave the command is told.
+func safely[Out any](g *Gateway, r *http.Request, run func() (Out, error)) (out Out, err error) {
+	ended := false
+	defer func() {
+		if !ended {
+			err = errPanic
+		}
+	}()
+	defer obs.Recover(g.log, "the command "+r.URL.Path)
+	out, err = run()
+	ended = true
+	return out, err
 }
 
 // status tells an operator's mistake from the server's trouble.

@@ -58,11 +58,13 @@ func stream[In, Out any](g *Gateway, run func(context.Context, In, func(Progress
 			err = fmt.Errorf("%w: %w", core.ErrInvalid, err)
 		} else {
 			var last time.Time
-			result, err = run(ctx, in, func(p Progress) {
-				if now := time.Now(); now.Sub(last) >= progressEvery {
-					last = now
-					say(line{Progress: &p})
-				}
+			result, err = safely(g, r, func() (Out, error) {
+				return run(ctx, in, func(p Progress) {
+					if now := time.Now(); now.Sub(last) >= progressEvery {
+						last = now
+						say(line{Progress: &p})
+					}
+				})
 			})
 		}
 		if err != nil && ctx.Err() != nil { // whatever it was, this is why

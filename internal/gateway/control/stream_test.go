@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,10 +12,12 @@ import (
 	"strings"
 	"testing"
 
-	"parley/test/clean"
+	"go.uber.org/goleak"
+
+	"parley/internal/obs"
 )
 
-func TestMain(m *testing.M) { clean.Main(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) } // one test panics
 
 // echo answers a command with what it was given.
 type echo struct {
@@ -27,6 +30,9 @@ func (e echo) Export(ctx context.Context, in Export, progress func(Progress)) (E
 		close(e.begun)
 		<-ctx.Done()
 		return Exported{}, ctx.Err()
+	case "panic":
+		progress(Progress{What: "part"})
+		panic("the source has no columns")
 	case "fail":
 		return Exported{}, errors.New("it went wrong")
 	}
@@ -136,5 +142,32 @@ func TestBrokenAnswers(t *testing.T) {
 	g.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/export", strings.NewReader("{]")))
 	if !strings.Contains(w.Body.String(), `{"error":`) {
 		t.Errorf("a broken command is answered with %s", w.Body)
+	}
+}
+
+// TestPanicIsToldAndLogged: whoever gave the command had heard “EOF”, and nothing was in the log.
+func TestPanicIsToldAndLogged(t *testing.T) {
+	var log bytes.Buffer
+	g := New(nil, slog.New(slog.NewTextHandler(&log, nil)))
+	g.ServeArchives(echo{})
+	before := obs.Panics()
+	_, err := Local(g.Handler()).Export(t.Context(), Export{User: "panic"}, func(Progress) {})
+	if err == nil || err.Error() != errPanic.Error() {
+		t.Errorf("a long command: %v", err)
+	}
+	if !strings.Contains(log.String(), "/export") || !strings.Contains(log.String(), "no columns") {
+		t.Errorf("the log: %s", log.String())
+	}
+	if _, err = Local(g.Handler()).Users(t.Context()); err == nil || err.Error() != errPanic.Error() { // there are no accounts to ask
+		t.Errorf("a short command: %v", err)
+	}
+	if n := obs.Panics() - before; n != 2 {
+		t.Errorf("%d panics are counted", n)
+	}
+	all, _ := clients(t, echo{})
+	for name, c := range all {
+		if _, err := c.Export(t.Context(), Export{User: "panic"}, func(Progress) {}); err == nil || err.Error() != errPanic.Error() {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
