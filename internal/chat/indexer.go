@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,19 +11,17 @@ import (
 )
 
 const (
-	// indexBatch is how many messages of a conversation are indexed in one unit of work. It is short, since posts wait for it.
-	indexBatch = 64
+	// indexWork is how much is indexed in one unit of work, which posts wait for: terms, and one for each message and each
+	// conversation. The last message may go beyond it.
+	indexWork = 2_000
+	// indexRows is how many messages of a conversation are indexed in one unit of work.
+	indexRows = 256
 	// indexAfter is how long the indexer gathers before it begins.
 	indexAfter = 100 * time.Millisecond
 	// While posts are pending the indexer rests for this many times what a unit took, but no longer than indexRest.
 	indexShare = 60
 	indexRest  = 2 * time.Second
-	// indexAgain is how long the indexer waits after a text was changed under its hands.
-	indexAgain = 20 * time.Millisecond
 )
-
-// errTextChanged says that a text was changed while it was being indexed.
-var errTextChanged = errors.New("a text has changed meanwhile")
 
 // indexer makes messages findable, behind the posts. How far it is in each conversation is stored along with the terms.
 type indexer struct {
@@ -99,85 +98,110 @@ func (x *indexer) rest(d time.Duration) bool {
 
 // work indexes until nothing is left, and reports whether the service goes on.
 func (x *indexer) work() bool {
+	var list []core.ConversationID
 	for {
-		x.mu.Lock()
-		list := make([]core.ConversationID, 0, len(x.behind))
-		for id := range x.behind {
-			list = append(list, id)
-		}
-		clear(x.behind)
-		x.mu.Unlock()
-		if len(list) == 0 {
+		if list = x.take(list); len(list) == 0 {
 			return true
 		}
-		for _, id := range list { // they take turns
-			start := time.Now()
-			more, err := x.index(context.Background(), id)
-			if more {
-				x.note(id)
+		left, took, err := x.index(context.Background(), list)
+		list = left
+		pause := time.Duration(0)
+		if err != nil {
+			pause = indexRest
+			if !errors.Is(err, core.ErrStopping) {
+				x.s.cfg.Log.Error("messages could not be indexed", "err", err)
 			}
-			pause := time.Duration(0)
-			switch {
-			case errors.Is(err, errTextChanged):
-				x.note(id)
-				pause = indexAgain
-			case err != nil:
-				x.note(id)
-				pause = indexRest
-				if !errors.Is(err, core.ErrStopping) {
-					x.s.cfg.Log.Error("messages could not be indexed", "conversation", id, "err", err)
-				}
-			}
-			if x.s.Pending() > 0 {
-				pause = max(pause, min(indexShare*time.Since(start), indexRest))
-			}
-			if !x.rest(pause) {
-				return false
-			}
+		}
+		if x.s.Pending() > 0 {
+			pause = max(pause, min(indexShare*took, indexRest))
+		}
+		if !x.rest(pause) {
+			return false
 		}
 	}
 }
 
-// index indexes the next messages of a conversation and reports whether there are more. They are read outside of the unit of
-// work that stores their terms, which is void if a text was changed in between.
-func (x *indexer) index(ctx context.Context, id core.ConversationID) (more bool, err error) {
-	mark := x.s.texts.mark()
+// take adds the conversations that were noted meanwhile to those that are left.
+func (x *indexer) take(left []core.ConversationID) []core.ConversationID {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, id := range left {
+		delete(x.behind, id)
+	}
+	for id := range x.behind {
+		left = append(left, id)
+	}
+	clear(x.behind)
+	return left
+}
+
+// index indexes the next messages of conversations in one unit of work, in which nobody changes them, and returns the
+// conversations that have more: they take turns. took is what the unit itself took.
+func (x *indexer) index(ctx context.Context, list []core.ConversationID) (left []core.ConversationID, took time.Duration, err error) {
+	err = x.s.db.Update(ctx, func(ctx context.Context) error {
+		start := time.Now()
+		defer func() { took = time.Since(start) }()
+		left = nil
+		work, at := 0, 0
+		for ; at < len(list) && work < indexWork; at++ {
+			n, more, err := x.indexOne(ctx, list[at], indexWork-work)
+			if err != nil {
+				return err
+			}
+			if more {
+				left = append(left, list[at])
+			}
+			work += n
+		}
+		left = append(slices.Clone(list[at:]), left...)
+		return nil
+	})
+	if err != nil {
+		left = list
+	}
+	return left, took, err
+}
+
+// indexOne indexes the next messages of a conversation, and returns how much work it was and whether there are more.
+func (x *indexer) indexOne(ctx context.Context, id core.ConversationID, atMost int) (work int, more bool, err error) {
 	var from, to core.Seq
 	if err := x.s.db.QueryRow(ctx, `SELECT indexed_seq FROM conversation WHERE id = ?`, []any{int64(id)}, &from); err != nil {
-		return false, err
+		return 0, false, err
 	}
-	var found []posting
+	work, to = 1, from
 	n := 0
+	var found []posting
 	err = x.s.each(ctx, func(scan func(...any) error) error {
 		var seq core.Seq
 		var text string
 		if err := scan(&seq, &text); err != nil {
 			return err
 		}
-		for _, t := range termsOf(text) {
+		if n++; work >= atMost && to > from {
+			return errEnough
+		}
+		terms := termsOf(text)
+		for _, t := range terms {
 			found = append(found, posting{t, seq})
 		}
-		n++
+		work += 1 + len(terms)
 		to = seq
 		return nil
-	}, `SELECT seq, text FROM message WHERE conversation_id = ? AND seq > ? ORDER BY seq LIMIT ?`, int64(id), int64(from), indexBatch)
-	if err != nil || n == 0 {
-		return false, err
+	}, `SELECT seq, text FROM message WHERE conversation_id = ? AND seq > ? ORDER BY seq LIMIT ?`, int64(id), int64(from), indexRows)
+	if more = n == indexRows || errors.Is(err, errEnough); err != nil && !more || to == from {
+		return work, false, err
 	}
-	err = x.s.db.Update(ctx, func(ctx context.Context) error {
-		if !x.s.texts.holds(mark) {
-			return errTextChanged
+	for _, p := range found {
+		if err := x.s.addTerm(ctx, id, p); err != nil {
+			return work, false, err
 		}
-		for _, p := range found {
-			if err := x.s.addTerm(ctx, id, p); err != nil {
-				return err
-			}
-		}
-		_, err := x.s.db.Exec(ctx, `UPDATE conversation SET indexed_seq = ? WHERE id = ?`, int64(to), int64(id))
-		return err
-	})
-	return n == indexBatch, err
+	}
+	_, err = x.s.db.Exec(ctx, `UPDATE conversation SET indexed_seq = ? WHERE id = ?`, int64(to), int64(id))
+	return work, more, err
 }
+
+// errEnough ends a reading early.
+var errEnough = errors.New("enough")
 
 // posting is that a message has a term.
 type posting struct {

@@ -237,7 +237,7 @@ func (s *Service) clearMentions(ctx context.Context, id core.ConversationID, seq
 func (s *Service) alter(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, need right, kind core.ChangeKind,
 	do func(ctx context.Context, p place, m *core.Message) (bool, error), out *core.Message,
 ) error {
-	return s.change(ctx, &s.texts, func(ctx context.Context) error {
+	return s.db.Update(ctx, func(ctx context.Context) error {
 		p, err := s.place(ctx, actor, id, need)
 		if err != nil {
 			return err

@@ -57,8 +57,7 @@ type Service struct {
 	cursors cursors
 	// standings is changed when somebody may no longer post where they could.
 	standings fence
-	// texts is changed when a message gets another text.
-	texts   fence
+
 	indexer indexer
 	typing  typing
 }

@@ -12,7 +12,7 @@ const (
 	// maxTerm is how much of a word is kept, in characters.
 	maxTerm = 32
 	// maxTerms is how many different terms of one message are found.
-	maxTerms = 4_000
+	maxTerms = 1_000
 )
 
 // normal is the form in which texts are compared: without differences of width, case or composition.

@@ -1,0 +1,19 @@
+package chat
+
+import (
+	"context"
+
+	"parley/internal/core"
+)
+
+// The bounds of a unit of work of the indexer.
+const (
+	IndexWork = indexWork
+	MaxTerms  = maxTerms
+)
+
+// IndexOnce indexes what one unit of work does, and returns the conversations that have more.
+func (s *Service) IndexOnce(ctx context.Context, list []core.ConversationID) ([]core.ConversationID, error) {
+	left, _, err := s.indexer.index(ctx, list)
+	return left, err
+}
