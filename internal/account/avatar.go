@@ -56,11 +56,11 @@ func (s *Service) setAvatar(ctx context.Context, actor core.Actor, r io.Reader) 
 	var before string
 	var a account
 	err = s.db.Update(ctx, func(ctx context.Context) (err error) {
-		if a, err = s.byID(ctx, actor.User()); err != nil {
+		if err := s.present(ctx, actor, false); err != nil {
 			return err
 		}
-		if a.user.Epoch != actor.Epoch() || a.user.Disabled {
-			return core.ErrLoginRequired
+		if a, err = s.byID(ctx, actor.User()); err != nil {
+			return err
 		}
 		before, a.user.Avatar = a.user.Avatar, file
 		_, err = s.db.Exec(ctx, `UPDATE "user" SET avatar = ? WHERE uid = ?`, file, a.user.ID)

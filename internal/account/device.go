@@ -68,12 +68,12 @@ func (s *Service) OpenDevice(ctx context.Context, actor core.Actor, from core.Or
 // openDevice takes part in a unit of work. The signing key is known by then: its making is a unit of its own, whose end
 // must not hang on this one's.
 func (s *Service) openDevice(ctx context.Context, actor core.Actor, from core.Origin, name string) (Grant, error) {
+	if err := s.present(ctx, actor, false); err != nil {
+		return Grant{}, err
+	}
 	a, err := s.byID(ctx, actor.User())
 	if err != nil {
 		return Grant{}, err
-	}
-	if a.user.Epoch != actor.Epoch() || a.user.Disabled {
-		return Grant{}, core.ErrLoginRequired
 	}
 	family, secret := make([]byte, familyLength), make([]byte, secretLength)
 	_, _ = rand.Read(family)

@@ -29,7 +29,7 @@ func (s *Service) Remove(ctx context.Context, actor core.Actor, from core.Origin
 	if !administers(actor) {
 		return fmt.Errorf("delete an account: %w", core.ErrForbidden)
 	}
-	a, err := s.byID(ctx, user)
+	a, err := s.living(ctx, user)
 	if err == nil {
 		err = s.erase(ctx, actor, from, a.user)
 	}
@@ -41,6 +41,12 @@ func (s *Service) Remove(ctx context.Context, actor core.Actor, from core.Origin
 
 func (s *Service) erase(ctx context.Context, actor core.Actor, from core.Origin, u core.User) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
+		if err := s.present(ctx, actor, actor.User() != u.ID); err != nil {
+			return err
+		}
+		if _, err := s.living(ctx, u.ID); err != nil {
+			return err
+		}
 		name, err := s.nameless(ctx, u.ID)
 		if err != nil {
 			return err
@@ -70,9 +76,25 @@ func (s *Service) erase(ctx context.Context, actor core.Actor, from core.Origin,
 	return s.dropAvatars(u.Name)
 }
 
+// living returns an account unless it was deleted: core.ErrUserNotFound.
+func (s *Service) living(ctx context.Context, user core.UserID) (account, error) {
+	a, err := s.byID(ctx, user)
+	if err == nil && a.deleted() {
+		err = core.ErrUserNotFound
+	}
+	return a, err
+}
+
+// deleted reports whether erase has made the account what it is.
+func (a account) deleted() bool {
+	return a.user.Disabled && a.hash == "" && strings.HasPrefix(NameKey(a.user.Name), erased(a.user.ID))
+}
+
+func erased(user core.UserID) string { return fmt.Sprintf("deleted-%d", user) }
+
 // nameless returns the name of a deleted account. Should somebody have taken it on purpose, it gets some letters more.
 func (s *Service) nameless(ctx context.Context, user core.UserID) (string, error) {
-	name := fmt.Sprintf("deleted-%d", user)
+	name := erased(user)
 	taken, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE name_key = ? AND uid <> ?`, name, user)
 	if taken {
 		name += "-" + strings.ToLower(rand.Text()[:8])

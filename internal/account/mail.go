@@ -37,7 +37,7 @@ func (s *Service) verifyEmail(ctx context.Context, actor core.Actor, from core.O
 		return core.User{}, err
 	}
 	err = s.db.Update(ctx, func(ctx context.Context) error {
-		if err := s.unchanged(ctx, a.user); err != nil {
+		if err := s.present(ctx, actor, false); err != nil {
 			return err
 		}
 		if err := s.consumeCode(ctx, key, code); err != nil {

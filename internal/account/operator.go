@@ -33,6 +33,9 @@ func (s *Service) Add(ctx context.Context, actor core.Actor, from core.Origin, u
 	}
 	if err == nil {
 		err = s.db.Update(ctx, func(ctx context.Context) error {
+			if err := s.present(ctx, actor, true); err != nil {
+				return err
+			}
 			if err := s.create(ctx, &n); err != nil {
 				return err
 			}
@@ -86,6 +89,12 @@ func (s *Service) SetPassword(ctx context.Context, actor core.Actor, from core.O
 			return err
 		}
 		return s.db.Update(ctx, func(ctx context.Context) error {
+			if err := s.present(ctx, actor, true); err != nil {
+				return err
+			}
+			if _, err := s.living(ctx, a.user.ID); err != nil {
+				return err
+			}
 			if _, err := s.setPassword(ctx, a.user.ID, hash, false); err != nil {
 				return err
 			}
@@ -102,7 +111,10 @@ func (s *Service) SetPassword(ctx context.Context, actor core.Actor, from core.O
 func (s *Service) SetDisabled(ctx context.Context, actor core.Actor, from core.Origin, login string, disabled bool) error {
 	err := s.asAdmin(ctx, actor, login, func(a account) error {
 		return s.db.Update(ctx, func(ctx context.Context) error {
-			a, err := s.byID(ctx, a.user.ID)
+			if err := s.present(ctx, actor, true); err != nil {
+				return err
+			}
+			a, err := s.living(ctx, a.user.ID)
 			if err != nil || a.user.Disabled == disabled {
 				return err
 			}

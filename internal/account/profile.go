@@ -55,7 +55,10 @@ func (s *Service) amend(ctx context.Context, actor core.Actor, from core.Origin,
 	}
 	var a account
 	err := s.db.Update(ctx, func(ctx context.Context) (err error) {
-		if a, err = s.byID(ctx, user); err != nil {
+		if err := s.present(ctx, actor, actor.User() != user || m.administrative()); err != nil {
+			return err
+		}
+		if a, err = s.living(ctx, user); err != nil {
 			return err
 		}
 		if err := s.amendRow(ctx, a.user, m, hash); err != nil {
@@ -213,7 +216,7 @@ func (s *Service) changePassword(ctx context.Context, actor core.Actor, from cor
 	}
 	u = a.user
 	err = s.db.Update(ctx, func(ctx context.Context) error {
-		if err := s.unchanged(ctx, a.user); err != nil {
+		if err := s.present(ctx, actor, false); err != nil {
 			return err
 		}
 		if u.Epoch, err = s.setPassword(ctx, u.ID, hash, password.MaybeXORed); err != nil {
@@ -245,11 +248,22 @@ func (s *Service) confirm(ctx context.Context, actor core.Actor, from core.Origi
 	return a, err
 }
 
-// unchanged returns core.ErrLoginRequired if what an account was proved by is void by now.
-func (s *Service) unchanged(ctx context.Context, u core.User) error {
-	now, err := s.byID(ctx, u.ID)
-	if err == nil && (now.user.Epoch != u.Epoch || now.user.Disabled) {
-		err = core.ErrLoginRequired
+// present returns core.ErrLoginRequired if what the actor was proved by is void by now, and core.ErrForbidden if they should
+// administer and no longer do. It is asked in the unit of work of what the actor does: until then time has passed.
+func (s *Service) present(ctx context.Context, actor core.Actor, admin bool) error {
+	if actor.Operator() {
+		return nil
 	}
-	return err
+	now, err := s.byID(ctx, actor.User())
+	switch {
+	case errors.Is(err, core.ErrUserNotFound):
+		return core.ErrLoginRequired
+	case err != nil:
+		return err
+	case now.user.Epoch != actor.Epoch(), now.user.Disabled:
+		return core.ErrLoginRequired
+	case admin && !now.user.Admin:
+		return core.ErrForbidden
+	}
+	return nil
 }

@@ -90,7 +90,6 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	})
 	a.accounts.OnLeave(a.contacts.Forget)
 	a.accounts.OnLeave(a.chat.LeaveAll)
-	a.accounts.OnLeave(a.chat.LeaveAll)
 	a.files = file.New(file.Config{
 		DB: a.db, Blobs: blobs, Rooms: a.chat, Audit: a.audit, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 		MaxFile: int64(cfg.Limits.FileMB) << 20, Quota: int64(cfg.Limits.QuotaMB) << 20,

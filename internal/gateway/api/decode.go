@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -95,6 +96,27 @@ func parse(to reflect.Value, text string) error {
 	return err
 }
 
+// receive reads the body of a route that takes JSON.
+func (c *call) receive(rt route) (err error) {
+	if rt.in != nil && rt.takes == "" && hasBody(rt.in) {
+		c.body, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
+	} else if c.r.ContentLength != 0 {
+		return nil
+	}
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return errLarge
+	case err != nil:
+		return because(errBody, "The body did not arrive")
+	}
+	c.arrived()
+	return nil
+}
+
+// arrived ends the time that a request has to arrive. It would go on otherwise, and end the context while the client waits.
+func (c *call) arrived() { _ = http.NewResponseController(c.w).SetReadDeadline(time.Time{}) }
+
 // decodeBody reads a JSON object. No body at all is an empty one.
 func (c *call) decodeBody(in any) error {
 	if kind := c.r.Header.Get("Content-Type"); kind != "" {
@@ -103,15 +125,8 @@ func (c *call) decodeBody(in any) error {
 			return errMedia
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return errLarge
-	case err != nil:
-		return because(errBody, "The body did not arrive")
-	}
-	if body = bytes.TrimSpace(body); len(body) == 0 {
+	body := bytes.TrimSpace(c.body)
+	if len(body) == 0 {
 		return nil
 	}
 	if jsontext.Value(body).Kind() != '{' {

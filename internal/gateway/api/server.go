@@ -144,7 +144,8 @@ type call struct {
 	from   core.Origin
 	actor  core.Actor
 	device account.DeviceID
-	begun  bool // something of the answer was written
+	body   []byte // of JSON
+	begun  bool   // something of the answer was written
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -155,7 +156,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, rt route) {
 	w.Header().Set("X-Request-Id", c.id)
 	w.Header().Set("Cache-Control", "no-store")
 	defer c.recover()
+	// What somebody may do is asked once all of the request is there: nobody keeps a right by holding a request open. A request that
+	// did not arrive is counted as well.
+	broken := c.receive(rt)
 	err := c.admit(rt)
+	if err == nil {
+		err = broken
+	}
 	if err == nil {
 		err = rt.run(c)
 	}
