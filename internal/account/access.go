@@ -5,7 +5,9 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"database/sql"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -89,8 +91,12 @@ func (s *Service) setting(ctx context.Context, name string) (value string, err e
 	return value, err
 }
 
+// bound is what an access token says of the device's family of refresh tokens. All else in it is counted, and is given a second
+// time when the server goes on from a backup; this is random.
+func bound(familyHash []byte) string { return base64.RawURLEncoding.EncodeToString(familyHash[:familyLength]) }
+
 // access returns a token by which a device proves its user for a day.
-func (s *Service) access(ctx context.Context, u core.User, device DeviceID, now time.Time) (string, error) {
+func (s *Service) access(ctx context.Context, u core.User, device DeviceID, familyHash []byte, now time.Time) (string, error) {
 	key, err := s.signing(ctx)
 	if err != nil {
 		return "", err
@@ -99,7 +105,7 @@ func (s *Service) access(ctx context.Context, u core.User, device DeviceID, now 
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
 		UserID: u.ID, Name: u.Name, Email: u.Email, Device: device, Epoch: u.Epoch,
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: accessIssuer, Subject: strconv.FormatInt(int64(u.ID), 10), IssuedAt: at, NotBefore: at,
+			ID: bound(familyHash), Issuer: accessIssuer, Subject: strconv.FormatInt(int64(u.ID), 10), IssuedAt: at, NotBefore: at,
 			ExpiresAt: jwt.NewNumericDate(now.Add(accessLife)),
 		},
 	}).SignedString(key)
@@ -147,12 +153,13 @@ func (s *Service) parseAccess(ctx context.Context, token string) (claims, error)
 func (s *Service) onDevice(ctx context.Context, c claims) (core.User, error) {
 	var u core.User
 	var used int64
+	var familyHash []byte
 	now := time.Now()
-	err := s.db.QueryRow(ctx, `SELECT d.used_at, `+userColumns+` FROM device d JOIN "user" u ON u.uid = d.user_id
+	err := s.db.QueryRow(ctx, `SELECT d.used_at, d.family, `+userColumns+` FROM device d JOIN "user" u ON u.uid = d.user_id
 		WHERE d.id = ? AND d.user_id = ? AND d.epoch = ? AND u.epoch = d.epoch AND u.disabled = 0 AND d.expires_at > ?`,
-		[]any{c.Device, c.UserID, c.Epoch, now.UnixMilli()}, append([]any{&used}, fields(&u)...)...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return u, core.ErrNoToken
+		[]any{c.Device, c.UserID, c.Epoch, now.UnixMilli()}, append([]any{&used, &familyHash}, fields(&u)...)...)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && subtle.ConstantTimeCompare([]byte(bound(familyHash)), []byte(c.ID)) != 1 {
+		return core.User{}, core.ErrNoToken
 	}
 	if err == nil && now.UnixMilli()-used >= useWrittenOnce.Milliseconds() {
 		err = s.db.Update(ctx, func(ctx context.Context) error {

@@ -97,7 +97,7 @@ func (s *Service) openDevice(ctx context.Context, actor core.Actor, from core.Or
 }
 
 func (s *Service) grant(ctx context.Context, u core.User, id DeviceID, family, secret []byte, now time.Time) (Grant, error) {
-	access, err := s.access(ctx, u, id, now)
+	access, err := s.access(ctx, u, id, hashOf(family), now)
 	if err != nil {
 		return Grant{}, err
 	}

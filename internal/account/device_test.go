@@ -62,10 +62,31 @@ func TestTheClaimsOfAccessTokens(t *testing.T) {
 	var c map[string]any
 	e.no(json.Unmarshal(body, &c))
 	iat := int64(c["iat"].(float64))
-	want := fmt.Sprintf(`{"email":"ann@example.com","epoch":1,"exp":%d,"iat":%d,"iss":"meeting-system","nbf":%[2]d,"sid":%d,"sub":"%d","user_id":%[4]d,"username":"ann"}`,
-		iat+86400, iat, g.Device, u.ID)
+	want := fmt.Sprintf(`{"email":"ann@example.com","epoch":1,"exp":%d,"iat":%d,"iss":"meeting-system","jti":%q,"nbf":%[2]d,"sid":%d,"sub":"%d","user_id":%[5]d,"username":"ann"}`,
+		iat+86400, iat, c["jti"], g.Device, u.ID)
+	if jti, _ := c["jti"].(string); len(jti) != 22 {
+		t.Errorf("the token is bound to %q", jti)
+	}
 	if got, err := json.Marshal(c); err != nil || !sameJSON(string(got), want) || len(parts) != 3 {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+// TestAnOldTokenWasSomebodyElsesAfterARestore: what the server counts begins again where the backup ended.
+func TestAnOldTokenWasSomebodyElsesAfterARestore(t *testing.T) {
+	e := newEnv(t)
+	u := e.add("ann")
+	old := e.device("ann")
+	e.no(e.CloseDevice(e.ctx, e.actor("ann"), old.Device))
+	again := e.device("ann")
+	e.exec(`UPDATE device SET id = ? WHERE id = ?`, old.Device, again.Device)
+	e.is(e.recognized(old.Access), core.ErrNoToken)
+	_, g, err := e.Refresh(e.ctx, home(), again.Refresh)
+	e.no(err)
+	actor, device, err := e.AuthenticateDevice(e.ctx, g.Access)
+	e.no(err)
+	if actor.User() != u.ID || device != old.Device {
+		t.Errorf("%d on device %d", actor.User(), device)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"parley/internal/core"
 )
 
-// VerifyEmail gives the actor an e-mail address, proved by a code that was sent there. An address that was proved before
-// gives way only to who knows the password, since it is the way back into the account.
+// VerifyEmail gives the actor an e-mail address, proved by a code that was sent there. The password must be right
+// (core.ErrWrongPassword), since the address is a way into the account.
 func (s *Service) VerifyEmail(ctx context.Context, actor core.Actor, from core.Origin, email, code string, password Secret) (core.User, error) {
 	u, err := s.verifyEmail(ctx, actor, from, email, code, password)
 	if err != nil {
@@ -26,10 +26,7 @@ func (s *Service) verifyEmail(ctx context.Context, actor core.Actor, from core.O
 	if err != nil {
 		return core.User{}, err
 	}
-	a, err := s.byID(ctx, actor.User())
-	if err == nil && a.user.EmailVerified {
-		_, err = s.confirm(ctx, actor, from, password)
-	}
+	a, err := s.confirm(ctx, actor, from, password)
 	if err == nil {
 		err = s.checkCode(ctx, key, code)
 	}

@@ -17,3 +17,6 @@ func (s *Service) IndexOnce(ctx context.Context, list []core.ConversationID) ([]
 	left, _, err := s.indexer.index(ctx, list)
 	return left, err
 }
+
+// NamedQuery looks up members by the keys of their names.
+const NamedQuery = namedQuery

@@ -164,7 +164,7 @@ func (s *Service) Leave(ctx context.Context, actor core.Actor, id core.Conversat
 	if !actor.Known() {
 		return core.ErrLoginRequired
 	}
-	err := s.change(ctx, &s.standings, func(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, err := s.standing(ctx, actor, id)
 		if err != nil {
 			return err
@@ -208,6 +208,7 @@ func (s *Service) closeRoom(ctx context.Context, id core.ConversationID) error {
 
 // exit ends a membership, within a unit of work.
 func (s *Service) exit(ctx context.Context, room core.Conversation, user, by core.UserID) error {
+	s.standings.move(ctx)
 	m, err := s.member(ctx, room.ID, user)
 	if err != nil {
 		return err
@@ -221,7 +222,7 @@ func (s *Service) exit(ctx context.Context, room core.Conversation, user, by cor
 
 // Remove ends somebody else's membership in a room; they come back only through its admins.
 func (s *Service) Remove(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID) error {
-	err := s.change(ctx, &s.standings, func(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toRemove)
 		if err != nil {
 			return err
@@ -256,7 +257,7 @@ func (s *Service) both(ctx context.Context, actor core.Actor, id core.Conversati
 
 // Mute keeps a member of a room from posting until a time; one that has passed lets them post again.
 func (s *Service) Mute(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID, until time.Time) error {
-	err := s.change(ctx, &s.standings, func(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toMute)
 		if err != nil {
 			return err
@@ -277,6 +278,7 @@ func (s *Service) Mute(ctx context.Context, actor core.Actor, id core.Conversati
 
 // restrict stores what holds for a user in a room.
 func (s *Service) restrict(ctx context.Context, id core.ConversationID, user core.UserID, until time.Time, shutOut bool) error {
+	s.standings.move(ctx)
 	if until.IsZero() && !shutOut {
 		_, err := s.db.Exec(ctx, `DELETE FROM restriction WHERE conversation_id = ? AND user_id = ?`, int64(id), int64(user))
 		return err
@@ -298,7 +300,7 @@ func (s *Service) memberChanged(ctx context.Context, room core.Conversation, use
 
 // Appoint makes a member of a room an admin of it, or a plain member again.
 func (s *Service) Appoint(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID, role core.Role) error {
-	err := s.change(ctx, &s.standings, func(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toAppoint)
 		switch {
 		case err != nil:
@@ -323,7 +325,7 @@ func (s *Service) Appoint(ctx context.Context, actor core.Actor, id core.Convers
 
 // HandOver makes a member the owner of a room. Who owned it becomes an admin of it.
 func (s *Service) HandOver(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID) error {
-	err := s.change(ctx, &s.standings, func(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toHandOver)
 		if err != nil {
 			return err

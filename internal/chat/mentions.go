@@ -7,44 +7,51 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/uptrace/bun"
+	"github.com/go-json-experiment/json"
 
 	"parley/internal/core"
 )
 
 const (
-	// maxMentions is how many names of one message are looked up.
-	maxMentions = 20
+	// maxMentions is how many names of one message are looked up, maxMentionsOfPost how many of all messages of a post.
+	maxMentions       = 20
+	maxMentionsOfPost = 64
 	// longestName is how many characters after an @ may be a name.
 	longestName = 32
 )
 
 // mentionsOf returns, for each draft, the members of the conversation that it names: nil if no draft names anybody.
 func (s *Service) mentionsOf(ctx context.Context, id core.ConversationID, drafts []Draft) ([][]core.UserID, error) {
-	var all [][]core.UserID
+	var keys []string // of all names
+	names := make([][][]string, len(drafts))
+	left := maxMentionsOfPost
 	for i, d := range drafts {
-		names := namesIn(d.Text)
-		if len(names) == 0 {
-			continue
+		for _, name := range namesIn(d.Text, min(maxMentions, left)) {
+			left--
+			mine := s.keysOf(name)
+			names[i] = append(names[i], mine)
+			keys = append(keys, mine...)
 		}
-		users, err := s.named(ctx, id, names)
-		if err != nil {
-			return nil, err
-		}
-		if len(users) > 0 && all == nil {
-			all = make([][]core.UserID, len(drafts))
-		}
-		if len(users) > 0 {
-			all[i] = users
-		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	slices.Sort(keys)
+	users, err := s.named(ctx, id, slices.Compact(keys))
+	if err != nil || len(users) == 0 {
+		return nil, err
+	}
+	all := make([][]core.UserID, len(drafts))
+	for i := range drafts {
+		all[i] = whoIsNamed(names[i], users)
 	}
 	return all, nil
 }
 
 // namesIn returns what stands behind each @ of a text up to the next space, which begins with a name if it is a mention.
-// Behind a letter or digit of ASCII an @ belongs to an address.
-func namesIn(text string) (names []string) {
-	for at := strings.IndexByte(text, '@'); at >= 0 && len(names) < maxMentions; {
+// At most so many; behind a letter or digit of ASCII an @ belongs to an address.
+func namesIn(text string, atMost int) (names []string) {
+	for at := strings.IndexByte(text, '@'); at >= 0 && len(names) < atMost; {
 		before := byte(' ')
 		if at > 0 {
 			before = text[at-1]
@@ -72,42 +79,47 @@ func isAlphanumeric(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
-// named returns the members of a conversation that are named, by their uids. Of several names that one of the texts begins
-// with, the longest counts: in languages without spaces other words follow at once.
-func (s *Service) named(ctx context.Context, id core.ConversationID, texts []string) ([]core.UserID, error) {
-	var keys []string
-	for _, t := range texts {
-		for i, r := range t {
-			keys = append(keys, s.cfg.NameKey(t[:i+utf8.RuneLen(r)]))
-		}
+// keysOf returns the keys of all that a text begins with, which may be a name: the longest is the last.
+func (s *Service) keysOf(text string) (keys []string) {
+	for i, r := range text {
+		keys = append(keys, s.cfg.NameKey(text[:i+utf8.RuneLen(r)]))
 	}
-	var found []struct {
-		UID     core.UserID `bun:"uid"`
-		NameKey string      `bun:"name_key"`
-	}
-	err := s.db.Q(ctx).NewSelect().TableExpr(`"user" AS u`).Join("JOIN member AS m ON m.user_id = u.uid").
-		Column("u.uid", "u.name_key").Where("m.conversation_id = ?", id).Where("u.name_key IN (?)", bun.List(keys)).Scan(ctx, &found)
-	if err != nil || len(found) == 0 {
+	return keys
+}
+
+// namedQuery goes from the names to the members. Left to itself SQLite would sometimes go through all members instead.
+const namedQuery = `SELECT u.uid, u.name_key FROM "user" u CROSS JOIN member m ON m.user_id = u.uid AND m.conversation_id = ?
+	WHERE u.name_key IN (SELECT value FROM json_each(?))`
+
+// named returns the members of a conversation that have one of the keys, by their keys.
+func (s *Service) named(ctx context.Context, id core.ConversationID, keys []string) (map[string]core.UserID, error) {
+	list, err := json.Marshal(keys)
+	if err != nil {
 		return nil, err
 	}
-	byKey := map[string]core.UserID{}
-	for _, f := range found {
-		byKey[f.NameKey] = f.UID
-	}
-	var users []core.UserID
-	for _, t := range texts {
-		var longest core.UserID
-		for i, r := range t {
-			if u, ok := byKey[s.cfg.NameKey(t[:i+utf8.RuneLen(r)])]; ok {
-				longest = u
+	users := map[string]core.UserID{}
+	return users, s.each(ctx, func(scan func(...any) error) error {
+		var u core.UserID
+		var key string
+		err := scan(&u, &key)
+		users[key] = u
+		return err
+	}, namedQuery, int64(id), string(list))
+}
+
+// whoIsNamed returns users by their uids. Of several names that a text begins with, the longest counts: in languages without
+// spaces other words follow at once.
+func whoIsNamed(names [][]string, users map[string]core.UserID) (found []core.UserID) {
+	for _, keys := range names {
+		for _, key := range slices.Backward(keys) {
+			if u, ok := users[key]; ok {
+				found = append(found, u)
+				break
 			}
 		}
-		if longest != 0 {
-			users = append(users, longest)
-		}
 	}
-	slices.Sort(users)
-	return slices.Compact(users), nil
+	slices.Sort(found)
+	return slices.Compact(found)
 }
 
 func (s *Service) insertMentions(ctx context.Context, id core.ConversationID, seq core.Seq, users []core.UserID) error {

@@ -165,12 +165,12 @@ func (s *Service) each(ctx context.Context, row func(scan func(...any) error) er
 // Edit gives the actor's own message another text; the old one is gone.
 func (s *Service) Edit(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, text string) (m core.Message, err error) {
 	text = clean(text)
+	mentions, err := s.mentionsOfEdit(ctx, actor, id, text)
+	if err != nil {
+		return core.Message{}, fmt.Errorf("edit message %d of conversation %d: %w", seq, id, err)
+	}
 	err = s.alter(ctx, actor, id, seq, toPost, core.Edited, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
 		switch {
-		case text == "":
-			return false, core.ErrEmptyMessage
-		case len(text) > MaxText:
-			return false, core.ErrMessageTooLong
 		case m.Author.ID != actor.User():
 			return false, core.ErrForbidden
 		case m.Deleted:
@@ -182,19 +182,31 @@ func (s *Service) Edit(ctx context.Context, actor core.Actor, id core.Conversati
 			text, time.Now().UnixMilli(), int64(id), int64(seq)); err != nil {
 			return false, err
 		}
-		if err := errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, text)); err != nil {
-			return false, err
-		}
-		mentions, err := s.mentionsOf(ctx, id, []Draft{{Text: text}})
-		if err != nil || mentions == nil {
-			return true, err
-		}
-		return true, s.insertMentions(ctx, id, seq, mentions[0])
+		return true, errors.Join(s.clearMentions(ctx, id, seq), s.insertMentions(ctx, id, seq, mentions), s.reindex(ctx, id, seq, m.Text, text))
 	}, &m)
 	if err != nil {
 		return core.Message{}, fmt.Errorf("edit message %d of conversation %d: %w", seq, id, err)
 	}
 	return m, nil
+}
+
+// mentionsOfEdit checks the new text of a message and returns whom it names: outside of the unit of work that stores it, which
+// others wait for.
+func (s *Service) mentionsOfEdit(ctx context.Context, actor core.Actor, id core.ConversationID, text string) ([]core.UserID, error) {
+	_, err := s.place(ctx, actor, id, toPost)
+	switch {
+	case err != nil:
+		return nil, err
+	case text == "":
+		return nil, core.ErrEmptyMessage
+	case len(text) > MaxText:
+		return nil, core.ErrMessageTooLong
+	}
+	all, err := s.mentionsOf(ctx, id, []Draft{{Text: text}})
+	if err != nil || all == nil {
+		return nil, err
+	}
+	return all[0], nil
 }
 
 // Delete takes a message's text away, for everybody: the actor's own, or anybody's in a room where the actor may. Its number

@@ -369,3 +369,47 @@ func TestChangesComeInOrder(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// With more than a few keys SQLite went through all members of the room.
+func TestNamesAreLookedUpByTheirIndex(t *testing.T) {
+	tw := settled(t, line.Options{})
+	rows, err := tw.DB.Query(t.Context(), `EXPLAIN QUERY PLAN `+chat.NamedQuery, 1, `["a","b"]`)
+	tw.Check(err)
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var a, b, c int
+		var step string
+		tw.Check(rows.Scan(&a, &b, &c, &step))
+		plan = append(plan, step)
+	}
+	tw.Check(rows.Err())
+	all := strings.Join(plan, "\n")
+	if !strings.HasPrefix(all, "SEARCH u USING") || !strings.Contains(all, "SEARCH m USING") || strings.Contains(strings.ReplaceAll(all, "SCAN json_each", ""), "SCAN") {
+		t.Error(all)
+	}
+}
+
+// Each draft of a post was looked up for itself, and no bound held for all of them.
+func TestAPostNamesSoManyAtMost(t *testing.T) {
+	tw := settled(t, line.Options{})
+	drafts := make([]chat.Draft, 70)
+	for i := range drafts {
+		drafts[i].Text = fmt.Sprintf("@%s", tw.name(bob))
+	}
+	m, err := tw.say(ann, inRoom(room), chat.RetryRecent, drafts...)
+	tw.Check(err)
+	named := 0
+	for _, m := range m {
+		named += len(m.Mentions)
+	}
+	if named != 64 {
+		t.Errorf("%d mentions", named)
+	}
+}
+
+func (tw *town) name(u core.UserID) (name string) {
+	tw.Helper()
+	tw.Check(tw.DB.QueryRow(context.Background(), `SELECT name FROM "user" WHERE uid = ?`, []any{int64(u)}, &name))
+	return name
+}

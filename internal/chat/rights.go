@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley/internal/core"
+	"parley/internal/store"
 )
 
 // right is something that not everybody may do in a room.
@@ -160,16 +161,10 @@ func (f *fence) mark() int64 { return f.settled.Load() }
 // holds is asked in the unit.
 func (f *fence) holds(mark int64) bool { return f.begun.Load() == mark }
 
-// change runs a unit of work that changes what others may have read. It must not be called within another unit.
-func (s *Service) change(ctx context.Context, f *fence, fn func(context.Context) error) error {
-	begun := false
-	err := s.db.Update(ctx, func(ctx context.Context) error {
-		begun = true
-		f.begun.Add(1)
-		return fn(ctx)
-	})
-	if begun {
-		f.settled.Add(1)
-	}
-	return err
+// move is called in a unit of work that changes what others may have read.
+func (f *fence) move(ctx context.Context) {
+	f.begun.Add(1)
+	settle := func() { f.settled.Add(1) }
+	store.AfterCommit(ctx, settle)
+	store.AfterRollback(ctx, settle)
 }

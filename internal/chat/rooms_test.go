@@ -485,3 +485,28 @@ func TestWhatWasSaidWhileSomebodyWasAwayIsNotTheirs(t *testing.T) {
 		t.Errorf("behind at %d", at)
 	}
 }
+
+// A post that was checked before its author's account was deleted was stored after it.
+func TestAPostOfADeletedAccountIsNotStored(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	release := tw.holdCommits()
+	left := make(chan error, 1)
+	go func() {
+		left <- tw.DB.Update(context.Background(), func(ctx context.Context) error { return tw.Chat.LeaveAll(ctx, cyd) })
+	}()
+	for tw.DB.QueueLength() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	done := make(chan error, 1)
+	err := tw.Chat.Post(t.Context(), as(cyd), chat.Post{To: inRoom(den), Origin: "test", Drafts: []chat.Draft{draft("", "late")}},
+		func(_ []core.Message, err error) { done <- err })
+	tw.Check(err)
+	release()
+	tw.Check(<-left)
+	if err := <-done; !errors.Is(err, core.ErrConversationNotFound) {
+		t.Error(err)
+	}
+	if n := tw.count(`SELECT count(*) FROM message WHERE text = 'late'`); n != 0 {
+		t.Errorf("%d messages", n)
+	}
+}

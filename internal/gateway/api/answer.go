@@ -75,7 +75,8 @@ func known(list, tag string) bool {
 // id of the request.
 func (c *call) refuse(err error) {
 	if c.r.Context().Err() != nil {
-		return // nobody is left to be told
+		// Should somebody be there yet, the lack of an answer must not look like a success.
+		panic(http.ErrAbortHandler)
 	}
 	r := refusalFor(err)
 	if r.status == http.StatusInternalServerError {

@@ -136,7 +136,7 @@ type passwordRequest struct {
 type verifyRequest struct {
 	Email    string `json:"email" example:"user@example.com"`
 	Code     string `json:"code" example:"123456"`
-	Password string `json:"password,omitzero" example:"SecurePass123!" doc:"needed to replace an address that was verified before"`
+	Password string `json:"password" example:"SecurePass123!"`
 }
 
 type leaveRequest struct {
