@@ -93,7 +93,9 @@ func (s *Service) setting(ctx context.Context, name string) (value string, err e
 
 // bound is what an access token says of the device's family of refresh tokens. All else in it is counted, and is given a second
 // time when the server goes on from a backup; this is random.
-func bound(familyHash []byte) string { return base64.RawURLEncoding.EncodeToString(familyHash[:familyLength]) }
+func bound(familyHash []byte) string {
+	return base64.RawURLEncoding.EncodeToString(familyHash[:familyLength])
+}
 
 // access returns a token by which a device proves its user for a day.
 func (s *Service) access(ctx context.Context, u core.User, device DeviceID, familyHash []byte, now time.Time) (string, error) {

@@ -62,7 +62,7 @@ func TestTheClaimsOfAccessTokens(t *testing.T) {
 	var c map[string]any
 	e.no(json.Unmarshal(body, &c))
 	iat := int64(c["iat"].(float64))
-	want := fmt.Sprintf(`{"email":"ann@example.com","epoch":1,"exp":%d,"iat":%d,"iss":"meeting-system","jti":%q,"nbf":%[2]d,"sid":%d,"sub":"%d","user_id":%[5]d,"username":"ann"}`,
+	want := fmt.Sprintf(`{"email":"ann@example.com","epoch":1,"exp":%d,"iat":%d,"iss":"meeting-system","jti":%q,"nbf":%[2]d,"sid":%[4]d,"sub":"%[5]d","user_id":%[5]d,"username":"ann"}`,
 		iat+86400, iat, c["jti"], g.Device, u.ID)
 	if jti, _ := c["jti"].(string); len(jti) != 22 {
 		t.Errorf("the token is bound to %q", jti)
@@ -114,10 +114,12 @@ func TestForgedTokens(t *testing.T) {
 	g := e.device("ann")
 	key, err := e.signing(e.ctx)
 	e.no(err)
+	var family []byte
+	e.scan(`SELECT family FROM device`, &family)
 	good := func(edit func(map[string]any)) map[string]any {
 		now := time.Now().Unix()
 		c := map[string]any{
-			"user_id": u.ID, "sid": g.Device, "epoch": 1, "iss": "meeting-system", "sub": fmt.Sprint(u.ID),
+			"user_id": u.ID, "sid": g.Device, "epoch": 1, "iss": "meeting-system", "sub": fmt.Sprint(u.ID), "jti": bound(family),
 			"iat": now, "nbf": now, "exp": now + 3600,
 		}
 		if edit != nil {
@@ -152,6 +154,8 @@ func TestForgedTokens(t *testing.T) {
 		"another user":         forge(hs256, good(func(c map[string]any) { c["user_id"] = u.ID + 1 }), key),
 		"another device":       forge(hs256, good(func(c map[string]any) { c["sid"] = g.Device + 1 }), key),
 		"another epoch":        forge(hs256, good(func(c map[string]any) { c["epoch"] = 2 }), key),
+		"another login":        forge(hs256, good(func(c map[string]any) { c["jti"] = "AAAAAAAAAAAAAAAAAAAAAA" }), key),
+		"no login":             forge(hs256, good(func(c map[string]any) { delete(c, "jti") }), key),
 		"a text as user":       forge(hs256, good(func(c map[string]any) { c["user_id"] = "1" }), key),
 		"endless":              g.Access + strings.Repeat("A", 10_000),
 		"a refresh token":      g.Refresh,

@@ -184,11 +184,16 @@ func TestVerifyEmail(t *testing.T) {
 	if len(code) != longCode {
 		t.Fatalf("the code is %q", code)
 	}
-	_, err = e.VerifyEmail(e.ctx, ann, home(), "ann@example.org", "12345", Secret{})
+	_, err = e.VerifyEmail(e.ctx, ann, home(), "ann@example.org", "123456", plain("secret"))
 	e.is(err, core.ErrCodeWrong)
 	_, err = e.VerifyEmail(e.ctx, core.Actor{}, home(), "ann@example.org", code, Secret{})
 	e.is(err, core.ErrLoginRequired)
-	u, err := e.VerifyEmail(e.ctx, ann, home(), "ann@example.org", code, Secret{})
+	// Whoever has come by a token only must not have a way to another password.
+	for _, password := range []Secret{{}, plain("wrong")} {
+		_, err = e.VerifyEmail(e.ctx, ann, home(), "ann@example.org", code, password)
+		e.is(err, core.ErrWrongPassword)
+	}
+	u, err := e.VerifyEmail(e.ctx, ann, home(), "ann@example.org", code, plain("secret"))
 	e.no(err)
 	if !u.EmailVerified || u.Email != "ann@example.org" {
 		t.Errorf("%+v", u)
@@ -197,7 +202,6 @@ func TestVerifyEmail(t *testing.T) {
 	_, err = e.VerifyEmail(e.ctx, ann, home(), "ann@example.org", code, plain("secret"))
 	e.is(err, core.ErrCodeExpired)
 
-	// From here on an address stands for the account.
 	e.no(e.SendLongCode(e.ctx, home(), "thief@example.org"))
 	code = e.mail.last().code
 	_, err = e.VerifyEmail(e.ctx, ann, home(), "thief@example.org", code, Secret{})
@@ -221,7 +225,7 @@ func TestAProvedAddressDisplacesAClaimedOne(t *testing.T) {
 		t.Errorf("the claimer keeps %s", email)
 	}
 	e.no(e.SendLongCode(e.ctx, home(), "ann@example.org"))
-	_, err = e.VerifyEmail(e.ctx, e.actor("claimer"), home(), "ann@example.org", e.mail.last().code, Secret{})
+	_, err = e.VerifyEmail(e.ctx, e.actor("claimer"), home(), "ann@example.org", e.mail.last().code, plain("secret"))
 	e.is(err, core.ErrEmailTaken)
 }
 

@@ -18,7 +18,13 @@ import (
 	"parley/internal/core"
 )
 
-const maxBody = 64 << 10
+const (
+	maxBody = 64 << 10
+
+	uploadPause  = 30 * time.Second // in which nothing of an upload arrives
+	uploadMost   = 5 * time.Minute  // for all of it
+	uploadAnswer = time.Minute      // after the last of it
+)
 
 // op makes a route's function of a handler that takes In and gives Out. In's fields are filled by their tags: path and query
 // from the address, json from the body.
@@ -144,7 +150,7 @@ func (c *call) decodeBody(in any) error {
 
 // upload returns the file of a form, whatever its field is called.
 func (c *call) upload() (io.Reader, error) {
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, account.MaxAvatar+maxBody)
+	c.r.Body = http.MaxBytesReader(c.w, &arriving{c.r.Body, c, time.Now().Add(uploadMost)}, account.MaxAvatar+maxBody)
 	form, err := c.r.MultipartReader()
 	if err != nil {
 		return nil, because(errForm, "The body is not multipart/form-data")
@@ -158,6 +164,28 @@ func (c *call) upload() (io.Reader, error) {
 			return formFile{part}, nil
 		}
 	}
+}
+
+// arriving is the body of an upload, which may take its time as long as it goes on.
+type arriving struct {
+	io.ReadCloser
+	c     *call
+	until time.Time
+}
+
+func (a *arriving) Read(p []byte) (int, error) {
+	pause := time.Now().Add(uploadPause)
+	if pause.After(a.until) {
+		pause = a.until
+	}
+	conn := http.NewResponseController(a.c.w)
+	// What is no connection has no deadline to move.
+	_, _ = conn.SetReadDeadline(pause), conn.SetWriteDeadline(pause.Add(uploadAnswer))
+	n, err := a.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		a.c.arrived()
+	}
+	return n, err
 }
 
 // formFile names what can go wrong while it is read.
