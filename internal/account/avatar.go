@@ -18,7 +18,6 @@ import (
 
 const (
 	avatarSide = 256
-	avatarWait = 15 * time.Second
 	// avatarUnfinished is how the name of a picture begins that is being written.
 	avatarUnfinished = ".parley-"
 )
@@ -97,18 +96,12 @@ func (s *Service) arrive(r io.Reader) (*os.File, error) {
 	return f, nil
 }
 
-// square makes a picture small; one at a time, since a large one takes much memory while it is decoded.
+// square makes a picture small.
 func (s *Service) square(ctx context.Context, r io.ReadSeeker) ([]byte, string, error) {
-	late := time.NewTimer(avatarWait)
-	defer late.Stop()
-	select {
-	case s.pictures <- struct{}{}:
-		defer func() { <-s.pictures }()
-	case <-late.C:
-		return nil, "", core.ErrBusy
-	case <-ctx.Done():
-		return nil, "", ctx.Err()
+	if err := picture.Enter(ctx); err != nil {
+		return nil, "", err
 	}
+	defer picture.Leave()
 	small, ending, err := picture.Square(r, avatarSide)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", core.ErrNotAPicture, err)

@@ -65,7 +65,6 @@ type Service struct {
 	pairs    *pairs
 	logins   *logins
 	key      signingKey
-	pictures chan struct{} // held by whoever decodes one
 	revoked  []func(core.UserID, int64)
 	leaving  []func(context.Context, core.UserID) error
 }
@@ -78,7 +77,6 @@ func New(db *store.DB, keys *cluster.Local, mail Mailer, texts Texter, audit Aud
 	return &Service{
 		db: db, throttle: throttle{keys}, mail: mail, texts: texts, audit: audit, rooms: rooms, cfg: cfg,
 		hashes: newHasher(defaultCost), pairs: newPairs(), logins: newLogins(),
-		pictures: make(chan struct{}, 1),
 	}
 }
 

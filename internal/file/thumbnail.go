@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"parley/internal/blob"
 	"parley/internal/core"
@@ -14,15 +13,13 @@ import (
 )
 
 const (
-	thumbnailSide = 320              // pixels
-	maxWaiting    = 32               // demands that wait for their turn
-	maxWait       = 15 * time.Second // for a turn
-	maxHopeless   = 4096             // contents that are remembered as no pictures
+	thumbnailSide = 320  // pixels
+	maxWaiting    = 32   // demands that wait for their turn
+	maxHopeless   = 4096 // contents that are remembered as no pictures
 )
 
-// darkroom makes pictures small, one at a time: a large one takes much memory while it is decoded.
+// darkroom makes pictures small, one at a time.
 type darkroom struct {
-	turn    chan struct{}
 	waiting chan struct{}
 
 	mu       sync.Mutex          // guards hopeless
@@ -30,7 +27,7 @@ type darkroom struct {
 }
 
 func (d *darkroom) init() {
-	d.turn, d.waiting, d.hopeless = make(chan struct{}, 1), make(chan struct{}, maxWaiting), map[string]struct{}{}
+	d.waiting, d.hopeless = make(chan struct{}, maxWaiting), map[string]struct{}{}
 }
 
 // enter waits for the actor's turn, but not for ever.
@@ -41,19 +38,8 @@ func (d *darkroom) enter(ctx context.Context) error {
 	default:
 		return core.ErrBusy
 	}
-	late := time.NewTimer(maxWait)
-	defer late.Stop()
-	select {
-	case d.turn <- struct{}{}:
-		return nil
-	case <-late.C:
-		return core.ErrBusy
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return picture.Enter(ctx)
 }
-
-func (d *darkroom) leave() { <-d.turn }
 
 func (d *darkroom) isHopeless(key string) bool {
 	d.mu.Lock()
@@ -110,7 +96,7 @@ func (s *Service) makeThumbnail(ctx context.Context, actor core.Actor, id core.F
 	if err := s.pictures.enter(ctx); err != nil {
 		return err
 	}
-	defer s.pictures.leave()
+	defer picture.Leave()
 	f, r, err := s.open(ctx, actor, id)
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/image/bmp"
 
 	"parley/internal/core"
+	"parley/internal/picture"
 )
 
 // The colours of the quarters of test pictures: upper left, upper right, lower left, lower right.
@@ -293,7 +294,7 @@ func TestDemandsWaitOnlySoLong(t *testing.T) {
 	for range maxWaiting {
 		tw.want(<-results, context.Canceled)
 	}
-	tw.pictures.leave()
+	picture.Leave()
 	_, err := tw.thumbnail(ann, f.ID)
 	tw.must(err)
 }

@@ -34,16 +34,10 @@ const (
 
 var exifHeader = []byte("Exif\x00\x00")
 
-// jpegHead is what a JPEG says of itself before the picture begins.
-type jpegHead struct {
-	turn       orientation
-	sequential bool // it is stored from top to bottom. Progressive ones are not, and are all in memory while they are decoded.
-}
-
 // readJPEGHead reads until the picture's frame. What makes no sense ends it too: a decoder may be more liberal, so only
-// what was seen in good order is believed to be sequential.
-func readJPEGHead(r *bufio.Reader) jpegHead {
-	h := jpegHead{turn: upright}
+// what was seen in good order is believed to be sequential, and that is plain. A progressive one is all in memory while it is decoded.
+func readJPEGHead(r *bufio.Reader) head {
+	h := head{turn: upright}
 	var mark [4]byte // a marker and the length of its segment, which counts itself
 	if _, err := io.ReadFull(r, mark[:2]); err != nil || mark[0] != 0xff || mark[1] != 0xd8 {
 		return h
@@ -54,7 +48,7 @@ func readJPEGHead(r *bufio.Reader) jpegHead {
 		}
 		n := int(binary.BigEndian.Uint16(mark[2:])) - 2
 		if marker := mark[1]; marker == markerBaseline || marker == markerExtended {
-			h.sequential = true
+			h.plain = true
 			return h
 		} else if n < 0 || !precedesFrame(marker) {
 			return h

@@ -4,24 +4,31 @@ package picture
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"image"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
+	"time"
 
 	"github.com/gabriel-vasile/mimetype"
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
 	"golang.org/x/image/webp"
+
+	"parley/internal/core"
 )
 
 const (
+	// maxPixels is for pictures that take 4 bytes a pixel at most while they are decoded: PNGs and JPEGs of the plain sort.
 	maxPixels = 50_000_000
-	// maxScattered is for pictures that are held in memory in two forms while they are decoded, the larger one 12 bytes a pixel.
-	maxScattered = 16_000_000
-	jpegQuality  = 82
+	// maxCostly is for all others. Some take 12 bytes a pixel, and some are held in two forms.
+	maxCostly   = 16_000_000
+	jpegQuality = 82
+
+	maxWait = 15 * time.Second // for one's turn
 )
 
 // The reasons why nothing is decoded.
@@ -34,24 +41,52 @@ var (
 type format struct {
 	config func(io.Reader) (image.Config, error)
 	decode func(io.Reader) (image.Image, error)
-	jpeg   bool
+	head   func(*bufio.Reader) head
 }
+
+// head is what a picture says of itself before it begins.
+type head struct {
+	turn  orientation
+	plain bool // it is stored from top to bottom, with 8 bits at most for each part of a colour
+}
+
+func readHead(*bufio.Reader) head { return head{turn: upright} }
+
+// place is held by whoever decodes: a large picture takes much memory, whatever it is wanted for.
+var place = make(chan struct{}, 1)
+
+// Enter waits for the one place where pictures are decoded, but not for ever: core.ErrBusy. Leave gives it back.
+func Enter(ctx context.Context) error {
+	late := time.NewTimer(maxWait)
+	defer late.Stop()
+	select {
+	case place <- struct{}{}:
+		return nil
+	case <-late.C:
+		return core.ErrBusy
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Leave ends what Enter began.
+func Leave() { <-place }
 
 // formats are the kinds of picture by their media types.
 var formats = map[string]*format{
-	"image/jpeg":             {jpeg.DecodeConfig, jpeg.Decode, true},
-	"image/png":              {png.DecodeConfig, png.Decode, false},
-	"image/vnd.mozilla.apng": {png.DecodeConfig, png.Decode, false},
-	"image/gif":              {gif.DecodeConfig, gif.Decode, false},
-	"image/webp":             {webp.DecodeConfig, webp.Decode, false},
-	"image/bmp":              {bmp.DecodeConfig, bmp.Decode, false},
+	"image/jpeg":             {jpeg.DecodeConfig, jpeg.Decode, readJPEGHead},
+	"image/png":              {png.DecodeConfig, png.Decode, readPNGHead},
+	"image/vnd.mozilla.apng": {png.DecodeConfig, png.Decode, readPNGHead},
+	"image/gif":              {gif.DecodeConfig, gif.Decode, readHead},
+	"image/webp":             {webp.DecodeConfig, webp.Decode, readHead},
+	"image/bmp":              {bmp.DecodeConfig, bmp.Decode, readHead},
 }
 
 // Known reports whether files of a media type are pictures.
 func Known(mediaType string) bool { return formats[mediaType] != nil }
 
 // Shrink returns a picture no wider and no higher than side, as a JPEG, or as a PNG if one can see through it. A small one
-// stays as large as it is.
+// stays as large as it is. The caller has entered.
 func Shrink(r io.ReadSeeker, mediaType string, side int) ([]byte, error) {
 	m, turn, err := read(r, formats[mediaType])
 	if err != nil {
@@ -62,7 +97,7 @@ func Shrink(r io.ReadSeeker, mediaType string, side int) ([]byte, error) {
 }
 
 // Square returns the middle of a picture, side by side pixels large, and the ending of a file's name for it: .jpg or .png.
-// What kind of picture it is shows from its first bytes.
+// What kind of picture it is shows from its first bytes. The caller has entered.
 func Square(r io.ReadSeeker, side int) (small []byte, ending string, err error) {
 	kind, err := mimetype.DetectReader(r)
 	if err != nil {
@@ -87,15 +122,12 @@ func read(r io.ReadSeeker, f *format) (image.Image, orientation, error) {
 	if err != nil {
 		return nil, upright, err
 	}
-	turn, limit := upright, int64(maxPixels)
-	if f.jpeg {
-		if _, err := r.Seek(0, io.SeekStart); err != nil {
-			return nil, upright, err
-		}
-		head := readJPEGHead(bufio.NewReader(r))
-		if turn = head.turn; !head.sequential {
-			limit = maxScattered
-		}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, upright, err
+	}
+	h, limit := f.head(bufio.NewReader(r)), int64(maxCostly)
+	if h.plain {
+		limit = maxPixels
 	}
 	if c.Width <= 0 || c.Height <= 0 || int64(c.Width)*int64(c.Height) > limit {
 		return nil, upright, ErrTooManyPixels
@@ -104,7 +136,7 @@ func read(r io.ReadSeeker, f *format) (image.Image, orientation, error) {
 		return nil, upright, err
 	}
 	m, err := f.decode(bufio.NewReader(r))
-	return m, turn, err
+	return m, h.turn, err
 }
 
 // fit scales a picture down to a size.

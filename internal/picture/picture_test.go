@@ -3,6 +3,7 @@ package picture
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -34,9 +35,12 @@ func striped(t testing.TB, w, h int, middle color.Color) []byte {
 }
 
 // bomb is the head of a PNG that claims a size.
-func bomb(w, h uint32) string {
+func bomb(w, h uint32) string { return sized(w, h, 8, 0) }
+
+// sized is the head of a PNG with so many bits for each part of a colour, interlaced or not.
+func sized(w, h uint32, depth, interlaced byte) string {
 	head := binary.BigEndian.AppendUint32([]byte("IHDR"), w)
-	head = append(binary.BigEndian.AppendUint32(head, h), 8, 6, 0, 0, 0)
+	head = append(binary.BigEndian.AppendUint32(head, h), depth, 6, 0, 0, interlaced)
 	return "\x89PNG\r\n\x1a\n\x00\x00\x00\x0d" + string(binary.BigEndian.AppendUint32(head, crc32.ChecksumIEEE(head)))
 }
 
@@ -76,6 +80,41 @@ func TestABombIsNotDecoded(t *testing.T) {
 	if _, _, err := Square(strings.NewReader(bomb(1<<31-1, 1<<31-1)), 256); err == nil {
 		t.Error("a bomb is a picture")
 	}
+}
+
+// TestADeepPNGTookTooMuchMemory has ones that a decoder would take 800 MB for.
+func TestADeepPNGTookTooMuchMemory(t *testing.T) {
+	for name, head := range map[string]string{"16 bits": sized(4001, 4000, 16, 0), "interlaced": sized(4001, 4000, 8, 1), "both": sized(7000, 7000, 16, 1)} {
+		if _, err := Shrink(strings.NewReader(head), "image/png", 320); !errors.Is(err, ErrTooManyPixels) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, head := range map[string]string{"plain": sized(7000, 7000, 8, 0), "small": sized(4000, 4000, 16, 1)} {
+		if _, err := Shrink(strings.NewReader(head), "image/png", 320); err == nil || errors.Is(err, ErrTooManyPixels) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	gif := "GIF89a\xa1\x0f\xa0\x0f\x00\x00\x00" // 4001 by 4000
+	if _, err := Shrink(strings.NewReader(gif), "image/gif", 320); !errors.Is(err, ErrTooManyPixels) {
+		t.Errorf("a GIF: %v", err)
+	}
+}
+
+// TestOneDecodesAtATime, whatever it is for.
+func TestOneDecodesAtATime(t *testing.T) {
+	if err := Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Enter(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("a second one: %v", err)
+	}
+	Leave()
+	if err := Enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	Leave()
 }
 
 func TestWhatIsNoPicture(t *testing.T) {
@@ -157,7 +196,7 @@ func FuzzJPEGHead(f *testing.F) {
 		if o < 1 || o > 8 {
 			t.Errorf("orientation %d", o)
 		}
-		if h.sequential && !bytes.Contains(b, []byte{0xff, markerBaseline}) && !bytes.Contains(b, []byte{0xff, markerExtended}) {
+		if h.plain && !bytes.Contains(b, []byte{0xff, markerBaseline}) && !bytes.Contains(b, []byte{0xff, markerExtended}) {
 			t.Error("a sequential picture without a frame")
 		}
 		for want := orientation(1); want <= 8; want++ {
