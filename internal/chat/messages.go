@@ -20,7 +20,7 @@ type place struct {
 }
 
 // place returns a conversation in which the actor may do something. In a private room people read what was said since they
-// came; the history of a public one is everybody's.
+// came; what was said since a room is public is everybody's.
 func (s *Service) place(ctx context.Context, actor core.Actor, id core.ConversationID, do right) (p place, err error) {
 	if !actor.Known() {
 		return p, core.ErrLoginRequired
@@ -32,9 +32,7 @@ func (s *Service) place(ctx context.Context, actor core.Actor, id core.Conversat
 		if p.standing, err = s.standing(ctx, actor, id); err != nil {
 			return p, err
 		}
-		if !p.standing.room.Public {
-			p.floor = p.standing.joined
-		}
+		p.floor = p.standing.floor()
 		p.conversation = p.standing.room
 		return p, p.standing.may(do)
 	}
@@ -272,7 +270,9 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 			if m, err = s.message(ctx, id, seq); err != nil {
 				return err
 			}
-			s.publishAfter(ctx, core.MessageChanged{Conversation: p.conversation, Kind: kind, Message: m, By: actor.User(), Members: p.members})
+			s.publishAfter(ctx, core.MessageChanged{
+				Conversation: p.conversation, Kind: kind, Seq: seq, Change: m.Change, By: actor.User(), Members: p.members,
+			})
 		}
 		if out != nil {
 			*out = m

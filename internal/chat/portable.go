@@ -30,6 +30,7 @@ type ConversationRecord struct {
 	Name    string         // of a room
 	Topic   string         // of a room
 	Public  bool           // of a room; the lobby always is
+	OpenSeq core.Seq       // what was said before the room was made public
 	Users   [2]core.UserID // of a direct chat, the lower uid first
 	LastSeq core.Seq
 	Change  core.Change // the last change to one of its messages
@@ -102,7 +103,7 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 		var c ConversationRecord
 		var key string
 		var at int64
-		if err := scan(&c.ID, &c.Kind, &c.Name, &c.Topic, &c.Public, &key, &c.LastSeq, &c.Change, &at); err != nil {
+		if err := scan(&c.ID, &c.Kind, &c.Name, &c.Topic, &c.Public, &c.OpenSeq, &key, &c.LastSeq, &c.Change, &at); err != nil {
 			return err
 		}
 		if c.Kind == core.Direct {
@@ -116,7 +117,7 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 			return err
 		}
 		return yield(c)
-	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, COALESCE(c.direct_key, ''), c.last_seq, c.change_seq, c.created_at FROM conversation c
+	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.open_seq, COALESCE(c.direct_key, ''), c.last_seq, c.change_seq, c.created_at FROM conversation c
 		WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM member m WHERE m.user_id = ?1 AND m.conversation_id = c.id) ORDER BY c.id`, int64(only))
 }
 
@@ -269,11 +270,11 @@ func (s *Service) AdoptConversation(ctx context.Context, actor core.Actor, c Con
 func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (core.ConversationID, error) {
 	var key any
 	switch {
-	case c.ID < 0, c.ID > maxID, c.Change < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name,
+	case c.ID < 0, c.ID > maxID, c.Change < 0, c.OpenSeq < 0, len(c.Name) > maxRoomName, clean(c.Name) != c.Name,
 		len(c.Topic) > maxTopicBytes, clean(c.Topic) != c.Topic:
 		return 0, core.ErrInvalid
 	case c.Kind == core.Room && c.Users == [2]core.UserID{}:
-	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
+	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && c.OpenSeq == 0 && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
 		key = directKey(c.Users[0], c.Users[1])
 		for _, u := range c.Users {
 			if err := s.userExists(ctx, u); err != nil {
@@ -295,9 +296,9 @@ func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (
 	if c.ID > 0 {
 		id = int64(c.ID)
 	}
-	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, topic, public, direct_key, change_seq, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		[]any{id, int(c.Kind), c.Name, c.Topic, c.Public, key, int64(c.Change), c.At.UnixMilli()}, &c.ID)
+	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, topic, public, open_seq, direct_key, change_seq, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{id, int(c.Kind), c.Name, c.Topic, c.Public, int64(c.OpenSeq), key, int64(c.Change), c.At.UnixMilli()}, &c.ID)
 	if err != nil {
 		return 0, unlessTwice(err)
 	}

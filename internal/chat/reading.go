@@ -118,19 +118,19 @@ func (s *Service) chats(ctx context.Context, user core.UserID, after core.Conver
 	var floors []core.Seq
 	err = s.each(ctx, func(scan func(...any) error) error {
 		var c core.Chat
-		var joined core.Seq
+		var joined, opened core.Seq
 		v := &c.Conversation
-		if err := scan(&v.ID, &v.Kind, &v.Name, &v.Topic, &v.Public, &v.LastSeq, &c.Role, &joined, &c.ReadSeq,
+		if err := scan(&v.ID, &v.Kind, &v.Name, &v.Topic, &v.Public, &v.LastSeq, &c.Role, &joined, &opened, &c.ReadSeq,
 			&c.With.ID, &c.With.Name, &c.With.Avatar); err != nil {
 			return err
 		}
 		c.ReadSeq = max(c.ReadSeq, joined) // what was before counts as read
 		if v.Public {
-			joined = 0
+			joined = min(joined, opened)
 		}
 		chats, floors = append(chats, c), append(floors, joined)
 		return nil
-	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.last_seq, m.role, m.joined_seq, m.read_seq,
+	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.last_seq, m.role, m.joined_seq, c.open_seq, m.read_seq,
 			COALESCE(o.user_id, 0), COALESCE(u.name, ''), COALESCE(u.avatar, '')
 		FROM member m JOIN conversation c ON c.id = m.conversation_id
 		LEFT JOIN member o ON o.conversation_id = c.id AND c.kind = 1 AND o.user_id <> m.user_id

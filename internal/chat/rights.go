@@ -25,7 +25,8 @@ const (
 	toMute       // members of a lower role
 	toRemove     // members of a lower role
 	toDelete     // others' messages
-	toShow       // make the room public or private
+	toOpen       // make the room public
+	toClose      // make the room private
 	toAppoint    // and dismiss admins
 	toHandOver   // the room to another owner
 	numberRights // how many there are
@@ -51,7 +52,8 @@ var rights = [numberRights]struct {
 	toMute:       {core.RoomAdmin, core.RoomAdmin, true},
 	toRemove:     {core.RoomAdmin, never, true},
 	toDelete:     {core.RoomAdmin, core.RoomAdmin, false},
-	toShow:       {core.Owner, never, true},
+	toOpen:       {core.Owner, never, false},
+	toClose:      {core.Owner, never, true},
 	toAppoint:    {core.Owner, never, true},
 	toHandOver:   {core.Owner, never, true},
 }
@@ -62,6 +64,7 @@ type standing struct {
 	role       core.Role // 0 for who is not in it
 	admin      bool      // of the server
 	joined     core.Seq
+	opened     core.Seq // what was said before the room was made public
 	mutedUntil time.Time
 	shutOut    bool
 }
@@ -80,18 +83,27 @@ func (s *Service) standing(ctx context.Context, actor core.Actor, room core.Conv
 func (s *Service) standingOf(ctx context.Context, user core.UserID, room core.ConversationID) (standing, error) {
 	st := standing{room: core.Conversation{ID: room, Kind: core.Room}}
 	var until int64
-	err := s.db.QueryRow(ctx, `SELECT c.name, c.topic, c.public, c.last_seq,
+	err := s.db.QueryRow(ctx, `SELECT c.name, c.topic, c.public, c.last_seq, c.open_seq,
 			COALESCE(m.role, 0), COALESCE(m.joined_seq, 0), COALESCE(r.muted_until, 0), COALESCE(r.shut_out, 0)
 		FROM conversation c
 		LEFT JOIN member m ON m.user_id = ?1 AND m.conversation_id = c.id
 		LEFT JOIN restriction r ON r.conversation_id = c.id AND r.user_id = ?1
 		WHERE c.id = ?2 AND c.kind = 2`, []any{int64(user), int64(room)},
-		&st.room.Name, &st.room.Topic, &st.room.Public, &st.room.LastSeq, &st.role, &st.joined, &until, &st.shutOut)
+		&st.room.Name, &st.room.Topic, &st.room.Public, &st.room.LastSeq, &st.opened, &st.role, &st.joined, &until, &st.shutOut)
 	if errors.Is(err, sql.ErrNoRows) {
 		return st, core.ErrConversationNotFound
 	}
 	st.mutedUntil = moment(until)
 	return st, err
+}
+
+// floor returns up to where the messages of the room are not theirs to read: what was said before they came, but for what was
+// said since the room is public.
+func (st standing) floor() core.Seq {
+	if st.room.Public {
+		return min(st.joined, st.opened)
+	}
+	return st.joined
 }
 
 // may returns nil, core.ErrForbidden, core.ErrMuted, or core.ErrConversationNotFound for who may not know of the room.

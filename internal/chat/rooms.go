@@ -94,7 +94,11 @@ func (s *Service) EditRoom(ctx context.Context, actor core.Actor, id core.Conver
 		}
 		form := RoomForm{st.room.Name, st.room.Topic, st.room.Public}
 		if edit.Public != nil && *edit.Public != form.Public {
-			if err := st.may(toShow); err != nil {
+			do := toClose
+			if *edit.Public {
+				do = toOpen
+			}
+			if err := st.may(do); err != nil {
 				return err
 			}
 			form.Public = *edit.Public
@@ -114,7 +118,8 @@ func (s *Service) EditRoom(ctx context.Context, actor core.Actor, id core.Conver
 		if room == was {
 			return nil
 		}
-		_, err = s.db.Exec(ctx, `UPDATE conversation SET name = ?, topic = ?, public = ? WHERE id = ?`, room.Name, room.Topic, room.Public, int64(id))
+		_, err = s.db.Exec(ctx, `UPDATE conversation SET name = ?1, topic = ?2, public = ?3,
+			open_seq = CASE WHEN ?3 > public THEN last_seq ELSE open_seq END WHERE id = ?4`, room.Name, room.Topic, room.Public, int64(id))
 		s.publishAfter(ctx, core.RoomChanged{Room: room, By: authorOf(actor)})
 		return err
 	})

@@ -149,7 +149,7 @@ func TestWhoMayDoWhatInARoom(t *testing.T) {
 			public := true
 			_, err := tw.Chat.EditRoom(tw.Context(), a, id, chat.RoomEdit{Public: &public})
 			return err
-		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
+		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nowhere}},
 		{"bring somebody", func(tw *town, a core.Actor, id core.ConversationID) error {
 			return tw.Chat.Bring(tw.Context(), a, id, 1007)
 		}, [6]error{core.ErrLoginRequired, nowhere, nil, nil, nil, nowhere}},
@@ -509,4 +509,37 @@ func TestAPostOfADeletedAccountIsNotStored(t *testing.T) {
 	if n := tw.count(`SELECT count(*) FROM message WHERE text = 'late'`); n != 0 {
 		t.Errorf("%d messages", n)
 	}
+}
+
+// Whoever made a private room public gave away all that was ever said in it, and an admin of the server could do so to any.
+func TestAPublicRoomKeepsWhatWasSaidWhenItWasPrivate(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	ctx := t.Context()
+	yes, no := true, false
+	tw.seqs(ann, inRoom(den), chat.RetryForever, draft("", "secret one"))
+	if _, err := tw.Chat.EditRoom(ctx, root(), den, chat.RoomEdit{Public: &yes}); !errors.Is(err, core.ErrConversationNotFound) {
+		t.Errorf("an admin of the server opens it: %v", err)
+	}
+	tw.Check(tw.Chat.Bring(ctx, as(ann), den, eve))
+	tw.seqs(ann, inRoom(den), chat.RetryForever, draft("", "secret two"))
+	_, err := tw.Chat.EditRoom(ctx, as(ann), den, chat.RoomEdit{Public: &yes})
+	tw.Check(err)
+	tw.seqs(ann, inRoom(den), chat.RetryForever, draft("", "secret no more"))
+	_, err = tw.Chat.Join(ctx, root(), den)
+	tw.Check(err)
+	tw.indexed()
+	for who, want := range map[core.UserID]int{ann: 3, cyd: 3, eve: 2, dan: 1} {
+		list, err := tw.Chat.History(ctx, as(who), den, chat.Window{})
+		if err != nil || len(list) != want {
+			t.Errorf("%d reads %d, %v", who, len(list), err)
+		}
+		if n := len(strings.Fields(tw.finds(who, chat.Search{Text: "secret"}))); n != want {
+			t.Errorf("%d finds %d", who, n)
+		}
+		if n := len(strings.Fields(tw.finds(who, chat.Search{Text: "secret", Conversation: den}))); n != want {
+			t.Errorf("%d finds %d there", who, n)
+		}
+	}
+	_, err = tw.Chat.EditRoom(ctx, root(), den, chat.RoomEdit{Public: &no})
+	tw.Check(err)
 }

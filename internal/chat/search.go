@@ -103,7 +103,7 @@ func (s *Service) readable(ctx context.Context, actor core.Actor, id core.Conver
 		err := scan(&c.id, &c.floor)
 		list = append(list, c)
 		return err
-	}, `SELECT c.id, CASE WHEN c.public = 1 THEN 0 ELSE m.joined_seq END
+	}, `SELECT c.id, CASE WHEN c.public = 1 THEN min(m.joined_seq, c.open_seq) ELSE m.joined_seq END
 		FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ? ORDER BY c.id`, int64(actor.User()))
 	return list, err
 }

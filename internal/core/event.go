@@ -98,11 +98,13 @@ const (
 	Reacted ChangeKind = 3 // or a reaction was taken back
 )
 
-// MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order.
+// MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order. It does not say
+// what the message is now: not all who hear a room may read all that was said in it, so each asks for it.
 type MessageChanged struct {
 	Conversation Conversation
 	Kind         ChangeKind
-	Message      Message // as it is now
+	Seq          Seq
+	Change       Change // its number
 	By           UserID
 	Members      []UserID // of a direct chat: both users; nil for a room
 }

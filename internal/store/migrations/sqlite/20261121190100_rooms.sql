@@ -2,6 +2,7 @@
 
 ALTER TABLE conversation ADD COLUMN topic TEXT NOT NULL DEFAULT '';
 ALTER TABLE conversation ADD COLUMN public INTEGER NOT NULL DEFAULT 0;      -- everybody may find and join it
+ALTER TABLE conversation ADD COLUMN open_seq INTEGER NOT NULL DEFAULT 0;    -- what was said before it was made public
 ALTER TABLE member ADD COLUMN role INTEGER NOT NULL DEFAULT 1;              -- 1 plain, 2 admin, 3 owner
 CREATE INDEX conversation_public ON conversation (public, kind, id);
 UPDATE conversation SET public = 1 WHERE id = 1;
@@ -87,5 +88,6 @@ DROP TABLE room_link;
 DROP TABLE restriction;
 DROP INDEX conversation_public;
 ALTER TABLE member DROP COLUMN role;
+ALTER TABLE conversation DROP COLUMN open_seq;
 ALTER TABLE conversation DROP COLUMN public;
 ALTER TABLE conversation DROP COLUMN topic;
