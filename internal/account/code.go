@@ -27,6 +27,15 @@ const (
 	longCode  = 6
 )
 
+// codeKey is whom a code of that length is for. Codes of different lengths know nothing of each other: neither replaces a longer
+// one by one that is guessed sooner. Addresses and phone numbers have no space in them.
+func codeKey(recipient string, digits int) string {
+	if digits == longCode {
+		return "6 " + recipient
+	}
+	return recipient
+}
+
 // code is a row of the code table.
 type code struct {
 	text     string // "" once it is used up
@@ -58,7 +67,7 @@ func (s *Service) SendCode(ctx context.Context, from core.Origin, email string) 
 	return nil
 }
 
-// SendLongCode is SendCode for clients whose codes have six digits. A live one of another length is replaced.
+// SendLongCode is SendCode for clients whose codes have six digits. It leaves a live one of another length alone.
 func (s *Service) SendLongCode(ctx context.Context, from core.Origin, email string) error {
 	if err := s.sendCode(ctx, from, email, longCode); err != nil {
 		return fmt.Errorf("send a code: %w", err)
@@ -80,7 +89,7 @@ func (s *Service) sendCode(ctx context.Context, from core.Origin, email string, 
 			return unlessNotFound(err)
 		}
 	}
-	text, err := s.liveCode(ctx, key, digits)
+	text, err := s.liveCode(ctx, codeKey(key, digits), digits)
 	if err != nil {
 		return err
 	}
@@ -139,7 +148,7 @@ func unlessNotFound(err error) error {
 	return err
 }
 
-// liveCode returns the recipient's live code, a new one if there is none of that length. It is on disk when liveCode returns.
+// liveCode returns the recipient's live code, a new one if there is none. It is on disk when liveCode returns.
 func (s *Service) liveCode(ctx context.Context, recipient string, digits int) (text string, err error) {
 	err = s.db.Update(ctx, func(ctx context.Context) error {
 		now := time.Now()
@@ -149,7 +158,7 @@ func (s *Service) liveCode(ctx context.Context, recipient string, digits int) (t
 			return err
 		case c.wrongOn(now) >= wrongADay:
 			return core.RetryLater(core.ErrThrottled, time.Unix((days(now)+1)*int64(day/time.Second), 0).Sub(now))
-		case c.live(now) && len(c.text) == digits:
+		case c.live(now):
 			text = c.text
 			return nil
 		}

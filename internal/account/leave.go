@@ -51,7 +51,8 @@ func (s *Service) erase(ctx context.Context, actor core.Actor, from core.Origin,
 		if err != nil {
 			return err
 		}
-		for _, addr := range []string{strings.ToLower(u.Email), u.Phone} {
+		mail := strings.ToLower(u.Email)
+		for _, addr := range []string{codeKey(mail, shortCode), codeKey(mail, longCode), u.Phone} {
 			if _, err := s.db.Exec(ctx, `DELETE FROM code WHERE recipient = ?`, addr); err != nil {
 				return err
 			}

@@ -26,9 +26,10 @@ func (s *Service) verifyEmail(ctx context.Context, actor core.Actor, from core.O
 	if err != nil {
 		return core.User{}, err
 	}
+	recipient := codeKey(key, longCode)
 	a, err := s.confirm(ctx, actor, from, password)
 	if err == nil {
-		err = s.checkCode(ctx, key, code)
+		err = s.checkCode(ctx, recipient, code)
 	}
 	if err != nil {
 		return core.User{}, err
@@ -37,7 +38,7 @@ func (s *Service) verifyEmail(ctx context.Context, actor core.Actor, from core.O
 		if err := s.present(ctx, actor, false); err != nil {
 			return err
 		}
-		if err := s.consumeCode(ctx, key, code); err != nil {
+		if err := s.consumeCode(ctx, recipient, code); err != nil {
 			return err
 		}
 		if err := s.putEmail(ctx, a.user.ID, email); err != nil {
@@ -51,7 +52,7 @@ func (s *Service) verifyEmail(ctx context.Context, actor core.Actor, from core.O
 	return a.user, err
 }
 
-// RecoverPassword is ResetPassword for clients that do not ask for the name.
+// RecoverPassword is ResetPassword for clients that do not ask for the name, and whose codes have six digits.
 func (s *Service) RecoverPassword(ctx context.Context, from core.Origin, email, code string, password Secret) error {
 	if err := s.recoverPassword(ctx, from, email, code, password); err != nil {
 		return fmt.Errorf("recover a password: %w", err)
@@ -65,7 +66,7 @@ func (s *Service) recoverPassword(ctx context.Context, from core.Origin, email, 
 		err = checkPassword(password)
 	}
 	if err == nil {
-		err = s.checkCode(ctx, key, code)
+		err = s.checkCode(ctx, codeKey(key, longCode), code)
 	}
 	if err != nil {
 		return err
@@ -78,6 +79,6 @@ func (s *Service) recoverPassword(ctx context.Context, from core.Origin, email, 
 	case err != nil:
 		return err
 	}
-	_, err = s.resetPassword(ctx, from, Reset{Email: email, Name: a.user.Name, Code: code, Password: password})
+	_, err = s.resetPassword(ctx, from, Reset{Email: email, Name: a.user.Name, Code: code, Password: password}, longCode)
 	return err
 }

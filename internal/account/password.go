@@ -105,14 +105,14 @@ type Reset struct {
 
 // ResetPassword sets a new password. The code is judged first, so that nobody learns from it whose address it is.
 func (s *Service) ResetPassword(ctx context.Context, from core.Origin, r Reset) (core.User, error) {
-	u, err := s.resetPassword(ctx, from, r)
+	u, err := s.resetPassword(ctx, from, r, shortCode)
 	if err != nil {
 		return core.User{}, fmt.Errorf("reset password: %w", err)
 	}
 	return u, nil
 }
 
-func (s *Service) resetPassword(ctx context.Context, from core.Origin, r Reset) (core.User, error) {
+func (s *Service) resetPassword(ctx context.Context, from core.Origin, r Reset, digits int) (core.User, error) {
 	key, err := parseEmail(r.Email)
 	if err != nil {
 		return core.User{}, err
@@ -120,7 +120,7 @@ func (s *Service) resetPassword(ctx context.Context, from core.Origin, r Reset) 
 	if err := checkPassword(r.Password); err != nil {
 		return core.User{}, err
 	}
-	if err := s.checkCode(ctx, key, r.Code); err != nil {
+	if err := s.checkCode(ctx, codeKey(key, digits), r.Code); err != nil {
 		return core.User{}, err
 	}
 	if _, err := s.named(ctx, r.Name, key); err != nil {
@@ -132,7 +132,7 @@ func (s *Service) resetPassword(ctx context.Context, from core.Origin, r Reset) 
 	}
 	var a account
 	err = s.db.Update(ctx, func(ctx context.Context) error {
-		if err := s.consumeCode(ctx, key, r.Code); err != nil {
+		if err := s.consumeCode(ctx, codeKey(key, digits), r.Code); err != nil {
 			return err
 		}
 		if a, err = s.named(ctx, r.Name, key); err != nil {

@@ -229,6 +229,34 @@ func TestAProvedAddressDisplacesAClaimedOne(t *testing.T) {
 	e.is(err, core.ErrEmailTaken)
 }
 
+// TestAShortCodeTookALongOnesPlace: whoever could have a code of four digits sent had fewer to guess.
+func TestAShortCodeTookALongOnesPlace(t *testing.T) {
+	e := newEnv(t)
+	e.add("ann")
+	const email = "ann@example.com"
+	e.no(e.SendLongCode(e.ctx, home(), email))
+	long := e.mail.last().code
+	short := e.codeFor(email)
+	e.is(e.RecoverPassword(e.ctx, home(), email, short, plain("other")), core.ErrCodeWrong)
+	_, err := e.VerifyEmail(e.ctx, e.actor("ann"), home(), email, short, plain("secret"))
+	e.is(err, core.ErrCodeWrong)
+	_, err = e.Register(e.ctx, home(), Registration{Name: "eve", Email: email, Code: short, LongCode: true, Password: plain("secret")})
+	e.is(err, core.ErrCodeWrong)
+	_, err = e.ResetPassword(e.ctx, home(), Reset{Email: email, Name: "ann", Code: long, Password: plain("other")})
+	e.is(err, core.ErrCodeWrong)
+	e.no(e.RecoverPassword(e.ctx, home(), email, long, plain("other")))
+	_, err = e.ResetPassword(e.ctx, home(), Reset{Email: email, Name: "ann", Code: short, Password: plain("secret")})
+	e.no(err)
+
+	// Nothing of either is left behind.
+	e.no(e.SendLongCode(e.ctx, home(), email))
+	e.codeFor(email)
+	e.no(e.Leave(e.ctx, e.actor("ann"), home(), plain("secret")))
+	if n := e.all(`SELECT count(*) FROM code`); n != 0 {
+		t.Errorf("%d codes are left", n)
+	}
+}
+
 // TestTheLengthOfACodeIsThatAskedFor: whoever types it can type all of it.
 func TestTheLengthOfACodeIsThatAskedFor(t *testing.T) {
 	e := newEnv(t)

@@ -24,6 +24,7 @@ type Registration struct {
 	Phone       string // "" if the gateway's clients know none
 	Claim       string // an e-mail address that nobody has proved: kept if it is valid and nobody's, otherwise left out
 	Code        string // proves the phone number if there is one, otherwise the e-mail address
+	LongCode    bool   // the gateway's clients have theirs from SendLongCode
 	RequireCode bool   // the gateway's document asks for a code, whatever the policy
 	Password    Secret
 	Nick        string // "" for the name
@@ -70,7 +71,7 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 		return core.User{}, err
 	}
 	if byCode {
-		if err := s.checkCode(ctx, n.recipient(), r.Code); err != nil {
+		if err := s.checkCode(ctx, n.recipient(r), r.Code); err != nil {
 			return core.User{}, err
 		}
 	}
@@ -85,7 +86,7 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 	}
 	err = s.db.Update(ctx, func(ctx context.Context) error {
 		if byCode {
-			if err := s.consumeCode(ctx, n.recipient(), r.Code); err != nil {
+			if err := s.consumeCode(ctx, n.recipient(r), r.Code); err != nil {
 				return err
 			}
 		}
@@ -105,11 +106,14 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 }
 
 // recipient is who gets the codes of a newcomer.
-func (n newcomer) recipient() string {
-	if n.phoneKey != "" {
+func (n newcomer) recipient(r Registration) string {
+	switch {
+	case n.phoneKey != "":
 		return n.phoneKey
+	case r.LongCode:
+		return codeKey(n.emailKey, longCode)
 	}
-	return n.emailKey
+	return codeKey(n.emailKey, shortCode)
 }
 
 // claim gives the newcomer an e-mail address that nobody has proved, unless it is no address or somebody's.
