@@ -142,7 +142,12 @@ func (s *Service) enter(ctx context.Context, room core.Conversation, user core.U
 	if err := s.db.QueryRow(ctx, `SELECT count(*) FROM member WHERE conversation_id = ?`, []any{int64(room.ID)}, &members); err != nil {
 		return err
 	}
-	if members >= maxMembers && room.ID != core.Lobby {
+	var rooms int
+	if err := s.db.QueryRow(ctx, `SELECT count(*) FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ? AND c.kind = 2`,
+		[]any{int64(user)}, &rooms); err != nil {
+		return err
+	}
+	if (members >= maxMembers || rooms >= maxRooms) && room.ID != core.Lobby {
 		return core.ErrTooMany
 	}
 	if err := s.addMember(ctx, room.ID, user); err != nil {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"parley/internal/core"
 )
 
@@ -101,13 +103,15 @@ func (s *Service) message(ctx context.Context, id core.ConversationID, seq core.
 // addExtras fills in the mentions and reactions of messages.
 func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []core.Message) error {
 	bySeq := make(map[core.Seq]*core.Message, len(list))
-	first, last := list[0].Seq, list[0].Seq
+	seqs := make([]core.Seq, len(list))
 	for i := range list {
-		m := &list[i]
-		bySeq[m.Seq] = m
-		first, last = min(first, m.Seq), max(last, m.Seq)
+		bySeq[list[i].Seq], seqs[i] = &list[i], list[i].Seq
 	}
-	err := s.each(ctx, func(scan func(...any) error) error {
+	which, err := json.Marshal(seqs) // they may be far apart
+	if err != nil {
+		return err
+	}
+	err = s.each(ctx, func(scan func(...any) error) error {
 		var seq core.Seq
 		var user core.UserID
 		if err := scan(&seq, &user); err != nil {
@@ -117,7 +121,7 @@ func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []
 			m.Mentions = append(m.Mentions, user)
 		}
 		return nil
-	}, `SELECT seq, user_id FROM mention WHERE conversation_id = ? AND seq BETWEEN ? AND ? ORDER BY user_id`, int64(id), int64(first), int64(last))
+	}, `SELECT seq, user_id FROM mention WHERE conversation_id = ? AND seq IN (SELECT value FROM json_each(?)) ORDER BY user_id`, int64(id), string(which))
 	if err != nil {
 		return err
 	}
@@ -132,8 +136,8 @@ func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []
 			m.Reactions = addReaction(m.Reactions, emoji, user)
 		}
 		return nil
-	}, `SELECT seq, user_id, emoji FROM reaction WHERE conversation_id = ? AND seq BETWEEN ? AND ?
-		ORDER BY seq, created_at, user_id, emoji`, int64(id), int64(first), int64(last))
+	}, `SELECT seq, user_id, emoji FROM reaction WHERE conversation_id = ? AND seq IN (SELECT value FROM json_each(?))
+		ORDER BY seq, created_at, user_id, emoji`, int64(id), string(which))
 }
 
 func addReaction(list []core.Reaction, emoji string, user core.UserID) []core.Reaction {
@@ -176,8 +180,8 @@ func (s *Service) Edit(ctx context.Context, actor core.Actor, id core.Conversati
 		case m.Text == text:
 			return false, nil
 		}
-		if _, err := s.db.Exec(ctx, `UPDATE message SET text = ?, edited_at = ? WHERE conversation_id = ? AND seq = ?`,
-			text, time.Now().UnixMilli(), int64(id), int64(seq)); err != nil {
+		if _, err := s.db.Exec(ctx, `UPDATE message SET text = ?, edited_at = ?, sent_hash = CASE edited_at WHEN 0 THEN ? ELSE sent_hash END
+			WHERE conversation_id = ? AND seq = ?`, text, time.Now().UnixMilli(), hashText(m.Text), int64(id), int64(seq)); err != nil {
 			return false, err
 		}
 		return true, errors.Join(s.clearMentions(ctx, id, seq), s.insertMentions(ctx, id, seq, mentions), s.reindex(ctx, id, seq, m.Text, text))
@@ -222,8 +226,8 @@ func (s *Service) Delete(ctx context.Context, actor core.Actor, id core.Conversa
 		if m.Deleted {
 			return false, nil
 		}
-		if _, err := s.db.Exec(ctx, `UPDATE message SET text = '', deleted_at = ? WHERE conversation_id = ? AND seq = ?`,
-			time.Now().UnixMilli(), int64(id), int64(seq)); err != nil {
+		if _, err := s.db.Exec(ctx, `UPDATE message SET text = '', deleted_at = ?, sent_hash = CASE edited_at WHEN 0 THEN ? ELSE sent_hash END
+			WHERE conversation_id = ? AND seq = ?`, time.Now().UnixMilli(), hashText(m.Text), int64(id), int64(seq)); err != nil {
 			return false, err
 		}
 		if _, err := s.db.Exec(ctx, `DELETE FROM reaction WHERE conversation_id = ? AND seq = ?`, int64(id), int64(seq)); err != nil {
@@ -252,12 +256,14 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 		if err != nil {
 			return err
 		}
-		if seq <= p.floor {
-			return core.ErrMessageNotFound
-		}
 		m, err := s.message(ctx, id, seq)
 		if err != nil {
 			return err
+		}
+		// Their own is theirs wherever it stands, and who keeps order in a room need not have been there when it was lost.
+		keepsOrder := kind == core.Deleted && p.conversation.Kind == core.Room && p.standing.may(toDelete) == nil
+		if seq <= p.floor && m.Author.ID != actor.User() && !keepsOrder {
+			return core.ErrMessageNotFound
 		}
 		changed, err := do(ctx, p, &m)
 		if err != nil {

@@ -413,3 +413,47 @@ func (tw *town) name(u core.UserID) (name string) {
 	tw.Check(tw.DB.QueryRow(context.Background(), `SELECT name FROM "user" WHERE uid = ?`, []any{int64(u)}, &name))
 	return name
 }
+
+// Other content under the client id of a message that had been changed was acknowledged, and not stored.
+func TestAClientIDStandsForWhatWasPostedFirst(t *testing.T) {
+	tw := settled(t, line.Options{})
+	tw.seqs(ann, inRoom(room), chat.RetryForever, draft("a", "one"))
+	tw.seqs(ann, inRoom(room), chat.RetryForever, draft("b", "two"))
+	for _, text := range []string{"better", "best"} {
+		_, err := tw.Chat.Edit(t.Context(), as(ann), room, 1, text)
+		tw.Check(err)
+	}
+	tw.Check(tw.Chat.Delete(t.Context(), as(ann), room, 2))
+	for _, d := range []chat.Draft{draft("a", "other"), draft("a", "best"), draft("b", "other")} {
+		if _, err := tw.say(ann, inRoom(room), chat.RetryForever, d); !errors.Is(err, core.ErrClientIDReused) {
+			t.Errorf("%v: %v", d, err)
+		}
+	}
+	tw.Check(tw.Chat.Delete(t.Context(), as(ann), room, 1))
+	for i, d := range []chat.Draft{draft("a", "one"), draft("b", "two")} {
+		if s := tw.seqs(ann, inRoom(room), chat.RetryForever, d); s[0] != core.Seq(i+1) {
+			t.Errorf("%v is number %d", d, s[0])
+		}
+	}
+}
+
+// Who had left and come back could not take back what they had said, nor could a new admin what others had.
+func TestOldMessagesCanBeTakenBack(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	ctx := t.Context()
+	tw.fill(cyd, inRoom(den), 2)
+	tw.Check(tw.Chat.Leave(ctx, as(cyd), den))
+	tw.Check(tw.Chat.Bring(ctx, as(ann), den, cyd))
+	tw.Check(tw.Chat.Bring(ctx, as(ann), den, eve))
+	_, err := tw.Chat.Edit(ctx, as(cyd), den, 1, "mine")
+	tw.Check(err)
+	if err := tw.Chat.Delete(ctx, as(eve), den, 2); !errors.Is(err, core.ErrMessageNotFound) {
+		t.Errorf("a member deletes it: %v", err)
+	}
+	tw.Check(tw.Chat.Appoint(ctx, as(ann), den, eve, core.RoomAdmin))
+	tw.Check(tw.Chat.Delete(ctx, as(eve), den, 2))
+	if _, err := tw.Chat.React(ctx, as(eve), den, 1, "👍", true); !errors.Is(err, core.ErrMessageNotFound) {
+		t.Errorf("an admin reacts to what they may not read: %v", err)
+	}
+	tw.Check(tw.Chat.Delete(ctx, as(cyd), den, 1))
+}

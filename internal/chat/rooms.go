@@ -17,6 +17,8 @@ const (
 	maxTopic = 1_000 // characters of a room's topic
 	// maxOwned is how many rooms a user may own.
 	maxOwned = 100
+	// maxRooms is how many rooms a user may be in.
+	maxRooms = 1_000
 	// maxMembers is how many people a room holds; the lobby holds everybody.
 	maxMembers = 10_000
 	// maxListed is how many entries a list returns at once.

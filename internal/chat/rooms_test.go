@@ -543,3 +543,15 @@ func TestAPublicRoomKeepsWhatWasSaidWhenItWasPrivate(t *testing.T) {
 	_, err = tw.Chat.EditRoom(ctx, root(), den, chat.RoomEdit{Public: &no})
 	tw.Check(err)
 }
+
+// Nothing bounded how many rooms one user was in, all of which a login, a search and a catch-up look at.
+func TestAUserIsInSoManyRoomsAtMost(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	tw.Exec(`WITH RECURSIVE n(i) AS (SELECT 100000 UNION ALL SELECT i + 1 FROM n WHERE i < 100997)
+		INSERT INTO conversation (id, kind, name, created_at) SELECT i, 2, 'x', 1 FROM n`)
+	tw.Exec(`INSERT INTO member (user_id, conversation_id, joined_seq, joined_at) SELECT ?, id, 0, 1 FROM conversation WHERE id >= 100000`, int64(eve))
+	tw.Check(tw.Chat.Bring(t.Context(), as(ann), den, eve)) // the lobby is one, too
+	if _, err := tw.Chat.CreateRoom(t.Context(), as(eve), chat.RoomForm{Name: "one more"}); !errors.Is(err, core.ErrTooMany) {
+		t.Error(err)
+	}
+}

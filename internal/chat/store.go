@@ -2,7 +2,9 @@ package chat
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -104,15 +106,30 @@ type stored struct {
 	conversation core.ConversationID
 	seq          core.Seq
 	text         string
-	changed      bool // so that the text is not the one that was sent
+	changed      bool  // so that the text is not the one that was sent
+	sent         int64 // then, the hash of that, or 0 if nobody knows
 	at           time.Time
+}
+
+// is reports whether it was sent with a text.
+func (m stored) is(text string) bool {
+	if m.changed {
+		return m.sent == 0 || m.sent == hashText(text)
+	}
+	return m.text == text
+}
+
+// hashText is never 0.
+func hashText(text string) int64 {
+	sum := sha256.Sum256([]byte(text))
+	return int64(binary.BigEndian.Uint64(sum[:])>>1) | 1
 }
 
 func (s *Service) storedUnder(ctx context.Context, sender core.UserID, clientID string, retry int64) (m stored, err error) {
 	var at int64
-	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, edited_at + deleted_at > 0, created_at FROM message
+	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, edited_at + deleted_at > 0, sent_hash, created_at FROM message
 		WHERE sender_id = ? AND client_id = ? AND retry = ?`, []any{int64(sender), clientID, retry},
-		&m.conversation, &m.seq, &m.text, &m.changed, &at)
+		&m.conversation, &m.seq, &m.text, &m.changed, &m.sent, &at)
 	m.at = time.UnixMilli(at)
 	return m, err
 }

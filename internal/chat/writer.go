@@ -252,7 +252,7 @@ func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh
 	if err != nil {
 		return false, err
 	}
-	same := was.conversation == e.conversation.ID && (was.text == m.Text || was.changed)
+	same := was.conversation == e.conversation.ID && was.is(m.Text)
 	switch {
 	case e.post.Retry == RetryForever && !same:
 		e.err = core.ErrClientIDReused

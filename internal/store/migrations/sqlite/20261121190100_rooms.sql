@@ -34,6 +34,7 @@ ALTER TABLE conversation ADD COLUMN change_seq INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN reply_to INTEGER NOT NULL DEFAULT 0;         -- seq in the same conversation
 ALTER TABLE message ADD COLUMN edited_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE message ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0;       -- its text is ''
+ALTER TABLE message ADD COLUMN sent_hash INTEGER NOT NULL DEFAULT 0;        -- of the text that was posted, once it is changed
 
 CREATE TABLE message_change (
     conversation_id INTEGER NOT NULL,
@@ -80,6 +81,7 @@ ALTER TABLE member DROP COLUMN read_seq;
 DROP TABLE mention;
 DROP TABLE reaction;
 DROP TABLE message_change;
+ALTER TABLE message DROP COLUMN sent_hash;
 ALTER TABLE message DROP COLUMN deleted_at;
 ALTER TABLE message DROP COLUMN edited_at;
 ALTER TABLE message DROP COLUMN reply_to;
