@@ -84,7 +84,7 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 	})
 	s.api = api.New(api.Config{
 		Accounts: s.accounts, Contacts: s.contacts, Audit: s.audit, Log: s.log,
-		PublicURL: s.cfg.HTTP.PublicURL, Origins: config.List(s.cfg.HTTP.Origins),
+		PublicURL: s.cfg.HTTP.PublicURL, OnlyTLS: s.onlyTLS(), Origins: config.List(s.cfg.HTTP.Origins),
 	})
 	s.front = front.New(s.accounts, s.log, s.ways)
 	var err error

@@ -70,6 +70,10 @@ func (a *App) secured() (secure, error) {
 	return s, nil
 }
 
+// onlyTLS reports whether browsers may be told to come over TLS for a year. That holds for all ports of the host, and lets nobody
+// past a certificate that they do not know.
+func (a *App) onlyTLS() bool { return !a.cfg.TLS.SelfSigned && portOf(a.cfg.HTTPS.Addr) == 443 }
+
 // start begins what goes on in the background, end ends it.
 func (s secure) start(ctx context.Context) error {
 	if s.acme == nil {

@@ -64,8 +64,8 @@ func TestSelfSigned(t *testing.T) {
 	if _, err := a.Enter("/auth/register", "ann", "SecurePass123!"); err != nil {
 		t.Error(err)
 	}
-	if resp := visit(t, "https://"+secure+"/api/v1/nothing", "*/*"); resp.Header.Get("Strict-Transport-Security") == "" {
-		t.Error("no Strict-Transport-Security")
+	if resp := visit(t, "https://"+secure+"/api/v1/nothing", "*/*"); resp.Header.Get("Strict-Transport-Security") != "" {
+		t.Error("Strict-Transport-Security with a certificate that nobody knows")
 	}
 
 	// Browsers are sent there; programs, and what is no page, are not.

@@ -123,9 +123,10 @@ func (c *call) receive(rt route) (err error) {
 // arrived ends the time that a request has to arrive. It would go on otherwise, and end the context while the client waits.
 func (c *call) arrived() { _ = http.NewResponseController(c.w).SetReadDeadline(time.Time{}) }
 
-// decodeBody reads a JSON object. No body at all is an empty one.
+// decodeBody reads a JSON object. No body at all is an empty one. A body must be said to be JSON: then no page elsewhere can have a
+// browser send it unasked.
 func (c *call) decodeBody(in any) error {
-	if kind := c.r.Header.Get("Content-Type"); kind != "" {
+	if kind := c.r.Header.Get("Content-Type"); kind != "" || len(c.body) > 0 {
 		media, _, err := mime.ParseMediaType(kind)
 		if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
 			return errMedia

@@ -310,6 +310,7 @@ func TestBodies(t *testing.T) {
 		"no JSON":         {"username=ann&password=x", "application/json", 400, 10400},
 		"a form":          {"username=ann&password=x", "application/x-www-form-urlencoded", 415, 10415},
 		"a simple text":   {`{"username":"ann"}`, "text/plain", 415, 10415},
+		"of no kind":      {`{"username":"ann"}`, "", 415, 10415},
 		"half":            {`{"username":"ann"`, "application/json", 400, 10400},
 		"two":             {`{"username":"ann"}{}`, "application/json", 400, 10400},
 		"twice":           {`{"username":"ann","username":"bob"}`, "application/json", 400, 10400},
@@ -488,6 +489,7 @@ func FuzzBodies(f *testing.F) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+ann.access)
+		req.Header.Set("Content-Type", "application/json")
 		resp, err := w.web.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,7 @@ type Config struct {
 	Log      *slog.Logger
 
 	PublicURL string   // how the server is reached from outside, "" for as the request reached it
+	OnlyTLS   bool     // browsers that came over TLS are told never to come without
 	Origins   []string // the web pages elsewhere that may call, "*" for all
 }
 
@@ -111,7 +112,7 @@ func (g *Gateway) guard(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
-	if r.TLS != nil {
+	if g.OnlyTLS && r.TLS != nil {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	origin := r.Header.Get("Origin")
