@@ -27,7 +27,8 @@ func (s *Service) Refuse(ctx context.Context, actor core.Actor, from core.UserID
 	return nil
 }
 
-// Sent returns the actor's unanswered requests to others, the oldest first.
+// Sent returns the actor's requests to others that were not accepted, the oldest first. Those that were refused, or
+// never reached who has blocked the actor, are among them: nobody is told of that.
 func (s *Service) Sent(ctx context.Context, actor core.Actor) ([]SentRequest, error) {
 	if !actor.Known() {
 		return nil, core.ErrLoginRequired
@@ -49,7 +50,9 @@ type SentRequest struct {
 func (s *Service) sent(ctx context.Context, from core.UserID) (list []SentRequest, err error) {
 	rows, err := s.db.Query(ctx, `SELECT `+publicColumns+`, a.text, a.created_at
 		FROM friend_apply a JOIN "user" u ON u.uid = a.to_uid
-		WHERE a.from_uid = ? AND a.status = 0 AND u.disabled = 0 ORDER BY a.created_at, a.id`, int64(from))
+		WHERE a.from_uid = ? AND a.status IN (?, ?, ?) AND u.disabled = 0
+			AND NOT EXISTS (SELECT 1 FROM block b WHERE b.user_id = a.from_uid AND b.blocked_id = a.to_uid)
+		ORDER BY a.created_at, a.id`, int64(from), pending, refused, unheard)
 	if err != nil {
 		return nil, err
 	}

@@ -78,11 +78,54 @@ func TestSentRequests(t *testing.T) {
 	if len(list) != 2 || list[0].To != public(cyd, "Cyd") || list[0].Text != "first" || list[1].To.ID != bob || list[1].At.IsZero() {
 		t.Errorf("%+v", list)
 	}
-	w.must(w.Refuse(t.Context(), as(cyd), ann))
 	_, err = w.Accept(t.Context(), as(bob), ann, "")
 	w.must(err)
+	if list, err := w.Sent(t.Context(), as(ann)); err != nil || len(list) != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	w.must(w.Block(t.Context(), as(ann), cyd))
 	if list, err := w.Sent(t.Context(), as(ann)); err != nil || len(list) != 0 {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// TestTheListOfWhatOneAskedToldOfRefusals, and of blocks.
+func TestTheListOfWhatOneAskedToldOfRefusals(t *testing.T) {
+	for name, answer := range map[string]func(w *town) error{
+		"waits":       func(*town) error { return nil },
+		"is refused":  func(w *town) error { return w.Refuse(t.Context(), as(bob), ann) },
+		"is blocked":  func(w *town) error { return w.Block(t.Context(), as(bob), ann) },
+		"was blocked": nil,
+		"is unblocked": func(w *town) error {
+			w.must(w.Block(t.Context(), as(bob), ann))
+			return w.Unblock(t.Context(), as(bob), ann)
+		},
+	} {
+		w := newTown(t, contact.Config{})
+		if answer == nil {
+			w.must(w.Block(t.Context(), as(bob), ann))
+			w.heard()
+		}
+		w.must(w.Request(t.Context(), as(ann), bob, "hello"))
+		if answer == nil {
+			if events, _ := w.heard(); len(events) != 0 || len(w.pendingTo(bob)) != 0 {
+				t.Errorf("%s: told %+v", name, events)
+			}
+		} else {
+			w.must(answer(w))
+		}
+		w.must(w.Request(t.Context(), as(ann), bob, "hello?"))
+		list, err := w.Sent(t.Context(), as(ann))
+		if err != nil || len(list) != 1 || list[0].To.ID != bob || list[0].Text != "hello" && name != "is unblocked" {
+			t.Errorf("%s: %+v, %v", name, list, err)
+		}
+		// It is settled when the other asks, and so lifts their block.
+		w.must(w.Request(t.Context(), as(bob), ann, ""))
+		_, err = w.Accept(t.Context(), as(ann), bob, "")
+		w.must(err)
+		if list, err := w.Sent(t.Context(), as(ann)); err != nil || len(list) != 0 {
+			t.Errorf("%s, and accepted: %+v, %v", name, list, err)
+		}
 	}
 }
 

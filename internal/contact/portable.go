@@ -56,9 +56,10 @@ func (s *Service) Friendships(ctx context.Context, actor core.Actor, only core.U
 		})
 }
 
-// Applications yields all friend requests in the order in which they were stored, those that name only if it is not 0.
+// Applications yields all friend requests in the order in which they were stored, those that name only if it is not 0. One that
+// was never heard is as good as refused.
 func (s *Service) Applications(ctx context.Context, actor core.Actor, only core.UserID, yield func(Application) error) error {
-	return s.export(ctx, actor, "friend requests", only, `SELECT from_uid, to_uid, status, text, created_at FROM friend_apply
+	return s.export(ctx, actor, "friend requests", only, `SELECT from_uid, to_uid, CASE status WHEN 4 THEN 3 ELSE status END, text, created_at FROM friend_apply
 		WHERE ?1 IN (0, from_uid, to_uid) ORDER BY id`,
 		func(scan func(...any) error) error {
 			var a Application

@@ -62,11 +62,11 @@ func TestTiesComeBackAsTheyWere(t *testing.T) {
 	here.must(here.Block(t.Context(), as(cyd), ann))
 	want, err := here.ties(t.Context(), operator, 0)
 	here.must(err)
-	if len(want.Friendships) != 4 || want.Friendships[0].Remark != "小明" || len(want.Applications) != 4 || len(want.Blocks) != 1 ||
-		want.Applications[3].Status != contact.Withdrawn {
+	if len(want.Friendships) != 4 || want.Friendships[0].Remark != "小明" || len(want.Applications) != 5 || len(want.Blocks) != 1 ||
+		want.Applications[2].Status != contact.Refused || want.Applications[4].Status != contact.Withdrawn {
 		t.Fatalf("%+v", want)
 	}
-	for _, fresh := range []int{9, 0} { // a second time nothing is new
+	for _, fresh := range []int{10, 0} { // a second time nothing is new
 		n, err := there.adopt(t.Context(), operator, want)
 		there.must(err)
 		if n != fresh {
@@ -78,7 +78,7 @@ func TestTiesComeBackAsTheyWere(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
-	if events, changes := there.heard(); len(events) != 0 || len(changes) != 9 {
+	if events, changes := there.heard(); len(events) != 0 || len(changes) != 10 {
 		t.Errorf("%d events, %d changes", len(events), len(changes))
 	}
 	if d := cmp.Diff(here.friendsOf(ann), there.friendsOf(ann)); d != "" {

@@ -107,9 +107,15 @@ func (s *Service) request(ctx context.Context, from, to core.UserID, text string
 	if err := s.throttle(ctx, from, to, now); err != nil {
 		return err
 	}
-	// Whoever was refused may ask again after a while; until then nobody is told, as with a block.
-	if rel.blocked || rel.status == refused && now.Sub(rel.at) < refusalHolds {
+	// Whoever was refused may ask again after a while; until then nobody is told, as with a block. Those who asked see it wait.
+	if rel.status == refused && now.Sub(rel.at) < refusalHolds {
 		return nil
+	}
+	if rel.blocked && (rel.status == refused || rel.status == unheard) {
+		return nil
+	}
+	if rel.blocked {
+		return s.saveRequest(ctx, rel, from, to, unheard, text, now)
 	}
 	lifted, err := s.deleteBlock(ctx, from, to)
 	if err != nil {
@@ -125,7 +131,7 @@ func (s *Service) request(ctx context.Context, from, to core.UserID, text string
 	if again {
 		at = rel.at
 	}
-	if err := s.saveRequest(ctx, rel, from, to, text, at); err != nil || again {
+	if err := s.saveRequest(ctx, rel, from, to, pending, text, at); err != nil || again {
 		return err
 	}
 	sender, err := s.profile(ctx, from)
@@ -205,7 +211,7 @@ func (s *Service) accept(ctx context.Context, by, from core.UserID, remark strin
 	if !asked {
 		return core.User{}, core.ErrRequestNotFound
 	}
-	if _, err := s.markAccepted(ctx, by, from); err != nil {
+	if err := s.settle(ctx, by, from); err != nil {
 		return core.User{}, err
 	}
 	if err := s.insertFriends(ctx, by, from, remark); err != nil {

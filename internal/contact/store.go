@@ -15,6 +15,7 @@ const (
 	accepted  = 1
 	withdrawn = 2  // by its sender, who blocked the other
 	refused   = 3  // by the one who was asked
+	unheard   = 4  // the one who was asked had blocked the sender, or has since. It is there for its sender alone.
 	unasked   = -1 // there is no row
 )
 
@@ -123,12 +124,12 @@ func (s *Service) countPending(ctx context.Context, to core.UserID) (n int, err 
 	return n, err
 }
 
-func (s *Service) saveRequest(ctx context.Context, rel relation, from, to core.UserID, text string, at time.Time) error {
-	query := `UPDATE friend_apply SET status = 0, text = ?, created_at = ? WHERE from_uid = ? AND to_uid = ?`
+func (s *Service) saveRequest(ctx context.Context, rel relation, from, to core.UserID, status int, text string, at time.Time) error {
+	query := `UPDATE friend_apply SET status = ?, text = ?, created_at = ? WHERE from_uid = ? AND to_uid = ?`
 	if rel.status == unasked {
-		query = `INSERT INTO friend_apply (status, text, created_at, from_uid, to_uid) VALUES (0, ?, ?, ?, ?)`
+		query = `INSERT INTO friend_apply (status, text, created_at, from_uid, to_uid) VALUES (?, ?, ?, ?, ?)`
 	}
-	_, err := s.db.Exec(ctx, query, text, at.UnixMilli(), int64(from), int64(to))
+	_, err := s.db.Exec(ctx, query, status, text, at.UnixMilli(), int64(from), int64(to))
 	return err
 }
 
@@ -137,6 +138,13 @@ func (s *Service) markAccepted(ctx context.Context, from, to core.UserID) (bool,
 	n, err := s.db.Exec(ctx, `UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`,
 		accepted, int64(from), int64(to), pending)
 	return n > 0, err
+}
+
+// settle marks what somebody has asked of who is a friend now, whatever the answer was.
+func (s *Service) settle(ctx context.Context, from, to core.UserID) error {
+	_, err := s.db.Exec(ctx, `UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status IN (?, ?, ?)`,
+		accepted, int64(from), int64(to), pending, refused, unheard)
+	return err
 }
 
 const requestsQuery = `SELECT ` + publicColumns + `, a.text, a.created_at
@@ -194,7 +202,7 @@ func (s *Service) insertFriends(ctx context.Context, acceptor, sender core.UserI
 	return err
 }
 
-// insertBlock stores the block and removes what it ends. The blocker's own request stays as a withdrawn one, since it
+// insertBlock stores the block and ends what it does. What the other has asked stays for them to see. The blocker's own request stays as a withdrawn one, since it
 // counts for the limits.
 func (s *Service) insertBlock(ctx context.Context, user, blocked core.UserID) error {
 	a, b := int64(user), int64(blocked)
@@ -205,7 +213,7 @@ func (s *Service) insertBlock(ctx context.Context, user, blocked core.UserID) er
 		{`INSERT INTO block (user_id, blocked_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, []any{a, b, time.Now().UnixMilli()}},
 		{`DELETE FROM friend WHERE self_id = ? AND friend_id = ?`, []any{a, b}},
 		{`DELETE FROM friend WHERE self_id = ? AND friend_id = ?`, []any{b, a}},
-		{`DELETE FROM friend_apply WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{b, a, pending}},
+		{`UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{unheard, b, a, pending}},
 		{`UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{withdrawn, a, b, pending}},
 	} {
 		if _, err := s.db.Exec(ctx, st.query, st.args...); err != nil {
