@@ -45,7 +45,7 @@ func newEnv(t testing.TB, edit ...func(*Config)) *env {
 			t.Error(err)
 		}
 	})
-	cfg := Config{Log: log, Metrics: metrics}
+	cfg := Config{Log: log, Metrics: metrics, Goroutines: obs.NewGoroutines(log)}
 	for _, e := range edit {
 		e(&cfg)
 	}

@@ -166,11 +166,31 @@ func TestClosedServersSendCodesToTheirUsersOnly(t *testing.T) {
 		e := newEnv(t, policy(p))
 		e.add("bob")
 		e.no(e.SendCode(e.ctx, home(), "stranger@example.com"))
+		e.no(e.cfg.Goroutines.Wait(e.ctx))
 		if len(e.mail.letters) != 0 {
 			t.Errorf("%s: a stranger got a code", p)
 		}
-		e.codeFor(bob)
+		e.no(e.SendCode(e.ctx, home(), bob))
+		e.no(e.cfg.Goroutines.Wait(e.ctx))
+		if len(e.mail.letters) != 1 {
+			t.Errorf("%s: somebody who has an account got %d codes", p, len(e.mail.letters))
+		}
 	}
+}
+
+// TestAClosedServerToldWhoHasAnAccount by how long it took to answer, and by what could not be sent.
+func TestAClosedServerToldWhoHasAnAccount(t *testing.T) {
+	e := newEnv(t, policy(Closed))
+	e.add("bob")
+	answered := make(chan struct{})
+	e.mail.sending = func(context.Context, string, string) error {
+		<-answered
+		return errors.New("no such mail server")
+	}
+	e.no(e.SendLongCode(e.ctx, home(), bob))
+	e.no(e.SendLongCode(e.ctx, home(), "stranger@example.com"))
+	close(answered)
+	e.no(e.cfg.Goroutines.Wait(e.ctx))
 }
 
 func TestSweepDeletesCodes(t *testing.T) {

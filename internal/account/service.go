@@ -30,6 +30,7 @@ type Config struct {
 	AvatarDir       string // where the people's pictures are kept: a folder for each name
 	Log             *slog.Logger
 	Metrics         *obs.Metrics
+	Goroutines      *obs.Goroutines
 }
 
 // Mailer brings a verification code to an e-mail address. It returns once the message is in other hands.

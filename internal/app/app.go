@@ -86,7 +86,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	a.audit = audit.New(a.db)
 	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{mail}, texter{texts}, a.audit, a.chat, account.Config{
 		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Requests: cfg.Limits.Requests,
-		AvatarDir: a.path(avatarDir), Log: log, Metrics: a.metrics,
+		AvatarDir: a.path(avatarDir), Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
 	a.accounts.OnLeave(a.contacts.Forget)
 	a.accounts.OnLeave(a.chat.LeaveAll)

@@ -64,7 +64,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 		DB: w.db, Contacts: w.contacts, Publish: hub.Publish, Gather: hub.Gather, Log: log, Metrics: metrics, Goroutines: goroutines,
 	})
 	trail := audit.New(w.db)
-	s := settings{account: account.Config{Log: log, Metrics: metrics, AvatarDir: filepath.Join(t.TempDir(), "avatars")}}
+	s := settings{account: account.Config{Log: log, Metrics: metrics, Goroutines: goroutines, AvatarDir: filepath.Join(t.TempDir(), "avatars")}}
 	for _, e := range edit {
 		e(&s)
 	}
