@@ -20,3 +20,6 @@ func (s *Service) IndexOnce(ctx context.Context, list []core.ConversationID) ([]
 
 // NamedQuery looks up members by the keys of their names.
 const NamedQuery = namedQuery
+
+// MentionsQuery reads who is mentioned in messages.
+const MentionsQuery = mentionsQuery

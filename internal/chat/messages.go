@@ -100,6 +100,10 @@ func (s *Service) message(ctx context.Context, id core.ConversationID, seq core.
 	return list[0], nil
 }
 
+// mentionsQuery goes from the messages to who is mentioned, not through all mentions of the conversation.
+const mentionsQuery = `SELECT x.seq, x.user_id FROM json_each(?) j CROSS JOIN mention x ON x.conversation_id = ? AND x.seq = j.value
+	ORDER BY x.seq, x.user_id`
+
 // addExtras fills in the mentions and reactions of messages.
 func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []core.Message) error {
 	bySeq := make(map[core.Seq]*core.Message, len(list))
@@ -121,7 +125,7 @@ func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []
 			m.Mentions = append(m.Mentions, user)
 		}
 		return nil
-	}, `SELECT seq, user_id FROM mention WHERE conversation_id = ? AND seq IN (SELECT value FROM json_each(?)) ORDER BY user_id`, int64(id), string(which))
+	}, mentionsQuery, string(which), int64(id))
 	if err != nil {
 		return err
 	}

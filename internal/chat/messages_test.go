@@ -373,7 +373,19 @@ func TestChangesComeInOrder(t *testing.T) {
 // With more than a few keys SQLite went through all members of the room.
 func TestNamesAreLookedUpByTheirIndex(t *testing.T) {
 	tw := settled(t, line.Options{})
-	rows, err := tw.DB.Query(t.Context(), `EXPLAIN QUERY PLAN `+chat.NamedQuery, 1, `["a","b"]`)
+	all := tw.plan(chat.NamedQuery, 1, `["a","b"]`)
+	if !strings.HasPrefix(all, "SEARCH u USING") || !strings.Contains(all, "SEARCH m USING") || strings.Contains(strings.ReplaceAll(all, "SCAN json_each", ""), "SCAN") {
+		t.Error(all)
+	}
+	if all := tw.plan(chat.MentionsQuery, `[1,9]`, 1); !strings.Contains(all, "mention_message (conversation_id=? AND seq=?)") {
+		t.Error(all)
+	}
+}
+
+// plan returns how a query is carried out.
+func (tw *town) plan(query string, args ...any) string {
+	tw.Helper()
+	rows, err := tw.DB.Query(context.Background(), `EXPLAIN QUERY PLAN `+query, args...)
 	tw.Check(err)
 	defer rows.Close()
 	var plan []string
@@ -384,10 +396,7 @@ func TestNamesAreLookedUpByTheirIndex(t *testing.T) {
 		plan = append(plan, step)
 	}
 	tw.Check(rows.Err())
-	all := strings.Join(plan, "\n")
-	if !strings.HasPrefix(all, "SEARCH u USING") || !strings.Contains(all, "SEARCH m USING") || strings.Contains(strings.ReplaceAll(all, "SCAN json_each", ""), "SCAN") {
-		t.Error(all)
-	}
+	return strings.Join(plan, "\n")
 }
 
 // Each draft of a post was looked up for itself, and no bound held for all of them.
