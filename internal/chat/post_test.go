@@ -240,8 +240,8 @@ func TestABadPostDoesNotFailItsNeighbours(t *testing.T) {
 	if got := len(tw.published()); got != n-n/10 {
 		t.Errorf("%d events", got)
 	}
-	if got := tw.Chat.Pending(); got != 0 {
-		t.Errorf("%d posts are pending", got)
+	for tw.Chat.Pending() > 0 { // a post is counted until its result has been told
+		time.Sleep(time.Millisecond)
 	}
 }
 
