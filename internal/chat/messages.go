@@ -281,7 +281,7 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 				return err
 			}
 			s.publishAfter(ctx, core.MessageChanged{
-				Conversation: p.conversation, Kind: kind, Seq: seq, Change: m.Change, By: actor.User(), Members: p.members,
+				Conversation: p.conversation, Kind: kind, Message: m, By: authorOf(actor), Members: p.members,
 			})
 		}
 		if out != nil {

@@ -79,7 +79,7 @@ func TestMessagesChange(t *testing.T) {
 		var kinds []core.ChangeKind
 		for i, e := range tw.changed() {
 			kinds = append(kinds, e.Kind)
-			if e.Change != core.Change(i+1) || e.Seq == 0 || e.Conversation.ID != id || direct != (len(e.Audience().Users) == 2) {
+			if e.Message.Change != core.Change(i+1) || e.Message.Seq == 0 || e.Conversation.ID != id || direct != (len(e.Audience().Users) == 2) {
 				t.Errorf("%+v", e)
 			}
 		}
@@ -345,8 +345,8 @@ func TestChangesComeInOrder(t *testing.T) {
 	}
 	wg.Wait()
 	for i, e := range tw.changed() {
-		if e.Change != core.Change(i+1) {
-			t.Fatalf("change %d comes as number %d", e.Change, i+1)
+		if e.Message.Change != core.Change(i+1) {
+			t.Fatalf("change %d comes as number %d", e.Message.Change, i+1)
 		}
 	}
 	// Who catches up in small steps ends with the same.

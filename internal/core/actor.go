@@ -9,6 +9,7 @@ type Actor struct {
 	name     string
 	avatar   string
 	epoch    int64
+	device   int64
 	admin    bool
 	operator bool
 }
@@ -16,6 +17,12 @@ type Actor struct {
 // NewActor returns the Actor of an authenticated user. Only package account calls it.
 func NewActor(u User) Actor {
 	return Actor{user: u.ID, name: u.Name, avatar: u.Avatar, epoch: u.Epoch, admin: u.Admin}
+}
+
+// OnDevice returns a with the login that it came by. Only package account calls it.
+func (a Actor) OnDevice(device int64) Actor {
+	a.device = device
+	return a
 }
 
 // NewOperator returns the Actor of whoever runs the server on its own machine. Only package account calls it.
@@ -32,6 +39,9 @@ func (a Actor) Avatar() string { return a.avatar }
 
 // Epoch returns the account's epoch at authentication.
 func (a Actor) Epoch() int64 { return a.epoch }
+
+// Device returns the number of the login that the actor came by, 0 in protocols that do not keep logins.
+func (a Actor) Device() int64 { return a.device }
 
 // Admin reports whether the actor may administer the server.
 func (a Actor) Admin() bool { return a.admin }

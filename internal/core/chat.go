@@ -86,6 +86,9 @@ type Message struct {
 	Origin   Gateway // where it was typed
 	At       time.Time
 	ReplyTo  Seq      // the message in the same conversation that it answers, 0 if none
+	Quote    *Quote   // the beginning of that message, nil if there is none any more
+	File     *File    // what is attached, nil if nothing is; with FileGone only its ID is known
+	FileGone bool     // what was attached is deleted
 	Mentions []UserID // members whose names it says, by their uids
 	EditedAt time.Time
 	Deleted  bool
@@ -93,6 +96,15 @@ type Message struct {
 	Change    Change
 	Reactions []Reaction // by emoji, in the order in which each was first given
 }
+
+// Quote is what an answer shows of the message that it answers.
+type Quote struct {
+	Author Author
+	Text   string // at most MaxQuote characters, "" of a file alone
+}
+
+// MaxQuote is how many characters of a message are quoted.
+const MaxQuote = 100
 
 // Change is the place of a change among all changes to the messages of a conversation: 1, 2, 3 and so on.
 type Change int64

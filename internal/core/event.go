@@ -7,8 +7,9 @@ type Event interface {
 
 // Audience is who must hear of an event: single users, or everybody who is subscribed to a room.
 type Audience struct {
-	Users []UserID
-	Room  ConversationID
+	Users  []UserID
+	Room   ConversationID
+	Except []UserID // who must not, in the order of their uids
 }
 
 // MessagesPosted says that messages with consecutive sequence numbers, all by one author, are in a conversation.
@@ -98,23 +99,22 @@ const (
 	Reacted ChangeKind = 3 // or a reaction was taken back
 )
 
-// MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order. It does not say
-// what the message is now: not all who hear a room may read all that was said in it, so each asks for it.
+// MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order.
 type MessageChanged struct {
 	Conversation Conversation
 	Kind         ChangeKind
-	Seq          Seq
-	Change       Change // its number
-	By           UserID
+	Message      Message // as it is now; its Change is the change's number
+	By           Author
 	Members      []UserID // of a direct chat: both users; nil for a room
+	Hidden       []UserID // who came to the room too late to read the message, in the order of their uids
 }
 
-// Audience is both users of a direct chat, or the room.
+// Audience is both users of a direct chat, or those in the room who may read the message.
 func (e MessageChanged) Audience() Audience {
 	if e.Conversation.Kind == Direct {
 		return Audience{Users: e.Members}
 	}
-	return Audience{Room: e.Conversation.ID}
+	return Audience{Room: e.Conversation.ID, Except: e.Hidden}
 }
 
 // ConversationRead says how far a member has read a conversation.
@@ -151,3 +151,31 @@ func (e Typing) Audience() Audience {
 	}
 	return Audience{Room: e.Conversation.ID}
 }
+
+// ContactsChanged says that somebody's friends, requests, remarks or blocks are otherwise than they were.
+type ContactsChanged struct {
+	User    UserID
+	Version int64 // rises with every such change of the user
+}
+
+// Audience is the user whose contacts they are.
+func (e ContactsChanged) Audience() Audience { return Audience{Users: []UserID{e.User}} }
+
+// PresenceChanged says that a user came online, or went offline. It is not stored.
+type PresenceChanged struct {
+	User   UserID
+	Online bool
+	To     []UserID // their friends
+}
+
+// Audience is the user's friends.
+func (e PresenceChanged) Audience() Audience { return Audience{Users: e.To} }
+
+// Reported says that somebody has reported a message or a user to those who administer.
+type Reported struct {
+	Report Report
+	To     []UserID // those who administer
+}
+
+// Audience is those who administer.
+func (e Reported) Audience() Audience { return Audience{Users: e.To} }

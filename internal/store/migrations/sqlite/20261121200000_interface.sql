@@ -1,0 +1,30 @@
+-- +goose Up
+
+-- What a message has attached.
+ALTER TABLE message ADD COLUMN file_id INTEGER NOT NULL DEFAULT 0;
+
+-- Rises with every change of somebody's friends, requests, remarks and blocks, so that a client knows whether to ask for them again.
+ALTER TABLE "user" ADD COLUMN contacts_version INTEGER NOT NULL DEFAULT 0;
+
+-- What was reported to those who administer.
+CREATE TABLE report (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    reporter_id     INTEGER NOT NULL,
+    about_id        INTEGER NOT NULL,
+    conversation_id INTEGER NOT NULL DEFAULT 0,   -- 0: it is about the user
+    seq             INTEGER NOT NULL DEFAULT 0,
+    text            TEXT    NOT NULL DEFAULT '',  -- of the message when it was reported
+    reason          TEXT    NOT NULL DEFAULT '',
+    created_at      INTEGER NOT NULL,
+    state           INTEGER NOT NULL DEFAULT 1,   -- 1 open, 2 handled, 3 refused
+    handled_by      INTEGER NOT NULL DEFAULT 0,
+    handled_at      INTEGER NOT NULL DEFAULT 0,
+    note            TEXT    NOT NULL DEFAULT ''
+);
+CREATE INDEX report_state ON report (state, id);
+CREATE INDEX report_reporter ON report (reporter_id, created_at);
+
+-- +goose Down
+DROP TABLE report;
+ALTER TABLE "user" DROP COLUMN contacts_version;
+ALTER TABLE message DROP COLUMN file_id;
