@@ -62,6 +62,7 @@ func TestEveryErrorHasItsCode(t *testing.T) {
 		core.ErrMemberNotFound:       1011,
 		core.ErrMessageNotFound:      1011,
 		core.ErrLinkNotFound:         1011,
+		core.ErrReportNotFound:       1011,
 		core.ErrOwnerStays:           1002,
 		core.ErrTooMany:              1002,
 	}
