@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"parley/internal/core"
 )
@@ -119,10 +120,14 @@ func (s *Service) chats(ctx context.Context, user core.UserID, after core.Conver
 	err = s.each(ctx, func(scan func(...any) error) error {
 		var c core.Chat
 		var joined, opened core.Seq
+		var muted int64
 		v := &c.Conversation
-		if err := scan(&v.ID, &v.Kind, &v.Name, &v.Topic, &v.Public, &v.LastSeq, &c.Role, &joined, &opened, &c.ReadSeq,
-			&c.With.ID, &c.With.Name, &c.With.Avatar); err != nil {
+		if err := scan(&v.ID, &v.Kind, &v.Name, &v.Topic, &v.Public, &v.LastSeq, &c.LastChange, &c.Role, &joined, &opened, &c.ReadSeq,
+			&muted, &c.With.ID, &c.With.Name, &c.With.Avatar); err != nil {
 			return err
+		}
+		if until := moment(muted); time.Now().Before(until) {
+			c.MutedUntil = until
 		}
 		c.ReadSeq = max(c.ReadSeq, joined) // what was before counts as read
 		if v.Public {
@@ -130,9 +135,10 @@ func (s *Service) chats(ctx context.Context, user core.UserID, after core.Conver
 		}
 		chats, floors = append(chats, c), append(floors, joined)
 		return nil
-	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.last_seq, m.role, m.joined_seq, c.open_seq, m.read_seq,
-			COALESCE(o.user_id, 0), COALESCE(u.name, ''), COALESCE(u.avatar, '')
+	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.last_seq, c.change_seq, m.role, m.joined_seq, c.open_seq, m.read_seq,
+			COALESCE(r.muted_until, 0), COALESCE(o.user_id, 0), COALESCE(u.name, ''), COALESCE(u.avatar, '')
 		FROM member m JOIN conversation c ON c.id = m.conversation_id
+		LEFT JOIN restriction r ON r.conversation_id = c.id AND r.user_id = m.user_id
 		LEFT JOIN member o ON o.conversation_id = c.id AND c.kind = 1 AND o.user_id <> m.user_id
 		LEFT JOIN "user" u ON u.uid = o.user_id
 		WHERE m.user_id = ? AND c.id > ? ORDER BY c.id LIMIT ?`, int64(user), int64(after), limit)

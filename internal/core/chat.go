@@ -53,12 +53,14 @@ type RoomLink struct {
 // Chat is a conversation as one of its members sees it in a list.
 type Chat struct {
 	Conversation Conversation
-	With         Author   // of a direct chat, the other user
-	Role         Role     // the member's in a room
-	Last         *Message // nil if there is none that is theirs to read
-	ReadSeq      Seq      // what they have read
-	Unread       int      // others' messages after it, at most MaxUnread
-	Mentions     int      // those of them that name the member
+	With         Author    // of a direct chat, the other user
+	Role         Role      // the member's in a room
+	MutedUntil   time.Time // until then the member may not post; zero if they may
+	LastChange   Change    // of the conversation's messages, 0 if none was changed
+	Last         *Message  // nil if there is none that is theirs to read
+	ReadSeq      Seq       // what they have read
+	Unread       int       // others' messages after it, at most MaxUnread
+	Mentions     int       // those of them that name the member
 }
 
 // ReadMark is how far a member has read.

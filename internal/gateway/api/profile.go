@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -86,10 +85,6 @@ func serveAvatar(c *call) error {
 	c.begun = true
 	http.ServeContent(c.w, c.r, "", changed, f)
 	return nil
-}
-
-func avatarPath(u core.User) string {
-	return Prefix + "/avatars/" + strconv.FormatInt(int64(u.ID), 10) + "/" + url.PathEscape(u.Avatar)
 }
 
 // base is the address of the server as its clients know it.

@@ -15,6 +15,7 @@ import (
 
 	"parley/internal/account"
 	"parley/internal/audit"
+	"parley/internal/chat"
 	"parley/internal/contact"
 	"parley/internal/core"
 	"parley/internal/obs"
@@ -30,6 +31,7 @@ const (
 type Config struct {
 	Accounts *account.Service
 	Contacts *contact.Service
+	Chat     *chat.Service
 	Audit    *audit.Log
 	Log      *slog.Logger
 

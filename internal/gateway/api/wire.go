@@ -54,17 +54,9 @@ type person struct {
 	AvatarURL string      `json:"avatar_url"`
 }
 
-func (c *call) person(u core.User) person {
-	return person{UserID: u.ID, Username: u.Name, Email: u.Email, FullName: u.Nick, Bio: u.Desc, Sex: u.Sex, AvatarURL: c.avatarURL(u)}
-}
+func (c *call) person(u core.User) person { return c.shapes().person(u) }
 
-// avatarURL is absolute, so that pages of other origins can show it.
-func (c *call) avatarURL(u core.User) string {
-	if u.Avatar == "" {
-		return ""
-	}
-	return c.base() + avatarPath(u)
-}
+func (c *call) avatarURL(u core.User) string { return c.shapes().avatarURL(u.ID, u.Avatar) }
 
 // login is what a client needs to go on. Clients of the document read token, others access_token and user.
 type login struct {

@@ -72,7 +72,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	w.accounts.OnLeave(w.contacts.Forget)
 	w.accounts.OnLeave(rooms.LeaveAll)
 	hub.Start(rooms)
-	s.api.Accounts, s.api.Contacts, s.api.Audit, s.api.Log = w.accounts, w.contacts, trail, log
+	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, trail, log
 	w.web = httptest.NewServer(api.New(s.api))
 	t.Cleanup(func() {
 		w.web.Close()
