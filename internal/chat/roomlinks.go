@@ -128,6 +128,15 @@ func (s *Service) LinkedRoom(ctx context.Context, token string) (room core.Conve
 	return room, err
 }
 
+// Invitation returns the room that a link leads into, and how many are in it. It is as open as LinkedRoom.
+func (s *Service) Invitation(ctx context.Context, token string) (room core.Conversation, members int, err error) {
+	if room, err = s.LinkedRoom(ctx, token); err != nil {
+		return room, 0, fmt.Errorf("invitation: %w", err)
+	}
+	err = s.db.QueryRow(ctx, `SELECT count(*) FROM member WHERE conversation_id = ?`, []any{int64(room.ID)}, &members)
+	return room, members, err
+}
+
 // link finds a link that works.
 func (s *Service) link(ctx context.Context, token string) (id int64, room core.Conversation, err error) {
 	room.Kind = core.Room

@@ -4,7 +4,9 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -91,7 +93,7 @@ func (s *Service) Close() {
 // Target is where a post goes: to a user, or to a room.
 type Target struct {
 	User core.UserID
-	Room core.ConversationID
+	Room core.ConversationID // or a direct chat of the actor's, by its number
 }
 
 // Draft is a message to be.
@@ -181,10 +183,31 @@ func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (core
 		return s.direct(ctx, actor, to.User)
 	}
 	st, err := s.standing(ctx, actor, to.Room)
+	if errors.Is(err, core.ErrConversationNotFound) {
+		other, err := s.otherOf(ctx, actor.User(), to.Room)
+		if err != nil {
+			return core.Conversation{}, nil, err
+		}
+		return s.direct(ctx, actor, other)
+	}
 	if err == nil {
 		err = st.may(toPost)
 	}
 	return st.room, nil, err
+}
+
+// otherOf returns whom a user writes to in a direct chat, core.ErrConversationNotFound if it is none of theirs.
+func (s *Service) otherOf(ctx context.Context, user core.UserID, id core.ConversationID) (core.UserID, error) {
+	c, members, err := s.conversation(ctx, id)
+	switch {
+	case err != nil:
+		return 0, err
+	case c.Kind != core.Direct, !slices.Contains(members, user):
+		return 0, core.ErrConversationNotFound
+	case members[0] == user:
+		return members[1], nil
+	}
+	return members[0], nil
 }
 
 func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) (core.Conversation, []core.UserID, error) {

@@ -258,7 +258,7 @@ func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh
 		e.err = core.ErrClientIDReused
 		return false, nil
 	case same && (e.post.Retry == RetryForever || m.At.Sub(was.at) < RetryWindow):
-		m.Seq, m.At = was.seq, was.at
+		m.Seq, m.At, m.Again = was.seq, was.at, true
 		w.s.cfg.Metrics.Retries.Inc()
 		return false, nil
 	}

@@ -91,6 +91,7 @@ type Message struct {
 	Quote    *Quote   // the beginning of that message, nil if there is none any more
 	File     *File    // what is attached, nil if nothing is; with FileGone only its ID is known
 	FileGone bool     // what was attached is deleted
+	Again    bool     // what was just posted was stored before: it is as it was sent, not as it may be now
 	Mentions []UserID // members whose names it says, by their uids
 	EditedAt time.Time
 	Deleted  bool
