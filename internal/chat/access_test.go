@@ -28,20 +28,19 @@ func TestWhoMayPostWhere(t *testing.T) {
 		to   chat.Target
 		want error
 	}{
-		"nobody":                     {0, inRoom(core.Lobby), core.ErrLoginRequired},
-		"to a stranger":              {ann, user(cyd), core.ErrNotFriends},
-		"from a stranger":            {cyd, user(ann), core.ErrNotFriends},
-		"to who blocked":             {ann, user(1004), core.ErrNotFriends},
-		"to whom one blocked":        {1004, user(ann), core.ErrNotFriends},
-		"to the disabled":            {ann, user(1005), core.ErrUserNotFound},
-		"to the unknown":             {ann, user(nobody), core.ErrUserNotFound},
-		"to a negative uid":          {ann, user(-5), core.ErrUserNotFound},
-		"to no one":                  {ann, chat.Target{}, core.ErrUserNotFound},
-		"to oneself":                 {ann, user(ann), core.ErrUserNotFound},
-		"a room one is not in":       {cyd, inRoom(room), core.ErrConversationNotFound},
-		"a room that is not":         {ann, inRoom(77), core.ErrConversationNotFound},
-		"others' direct chat":        {cyd, inRoom(direct), core.ErrConversationNotFound},
-		"a direct chat as if a room": {ann, inRoom(direct), core.ErrConversationNotFound},
+		"nobody":               {0, inRoom(core.Lobby), core.ErrLoginRequired},
+		"to a stranger":        {ann, user(cyd), core.ErrNotFriends},
+		"from a stranger":      {cyd, user(ann), core.ErrNotFriends},
+		"to who blocked":       {ann, user(1004), core.ErrNotFriends},
+		"to whom one blocked":  {1004, user(ann), core.ErrNotFriends},
+		"to the disabled":      {ann, user(1005), core.ErrUserNotFound},
+		"to the unknown":       {ann, user(nobody), core.ErrUserNotFound},
+		"to a negative uid":    {ann, user(-5), core.ErrUserNotFound},
+		"to no one":            {ann, chat.Target{}, core.ErrUserNotFound},
+		"to oneself":           {ann, user(ann), core.ErrUserNotFound},
+		"a room one is not in": {cyd, inRoom(room), core.ErrConversationNotFound},
+		"a room that is not":   {ann, inRoom(77), core.ErrConversationNotFound},
+		"others' direct chat":  {cyd, inRoom(direct), core.ErrConversationNotFound},
 	} {
 		if _, err := tw.say(c.from, c.to, chat.RetryRecent, draft("", "x")); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
