@@ -72,3 +72,14 @@ func (s *Service) Ban(ctx context.Context, actor core.Actor, from core.Origin, u
 	}
 	return s.SetDisabled(ctx, actor, from, strconv.FormatInt(int64(user), 10), banned)
 }
+
+// Count returns how many accounts there are, the deleted ones left out.
+func (s *Service) Count(ctx context.Context, actor core.Actor) (n int, err error) {
+	if !administers(actor) {
+		return 0, fmt.Errorf("count people: %w", core.ErrForbidden)
+	}
+	if err := s.db.QueryRow(ctx, `SELECT count(*) FROM "user" WHERE NOT (disabled = 1 AND password = '')`, nil, &n); err != nil {
+		return 0, fmt.Errorf("count people: %w", err)
+	}
+	return n, nil
+}

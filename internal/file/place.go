@@ -89,10 +89,11 @@ func unlessSame(wanted, got string) string {
 // files and folders that counted for used bytes.
 func (s *Service) isAllowed(ctx context.Context, f stored, entries, used int64) error {
 	entriesNow, usedNow, err := s.usageOf(ctx, f.Owner.ID)
+	quota := s.limits.quota.Load()
 	switch {
 	case err != nil:
 		return err
-	case s.cfg.Quota > 0 && usedNow > used && usedNow > s.cfg.Quota:
+	case quota > 0 && usedNow > used && usedNow > quota:
 		return core.ErrQuotaUsedUp
 	case entriesNow > entries:
 		return s.hasPlace(ctx, f.Area, f.Owner.ID, 0)

@@ -52,6 +52,7 @@ type Service struct {
 	blobs    *blob.Disk
 	free     func() (bytes uint64, known bool) // of the disk
 	most     bounds
+	limits   limits
 	inflight inflight
 	pictures darkroom
 	files    atomic.Int64 // at the last Sweep
@@ -61,6 +62,9 @@ type Service struct {
 // New returns the service. All of Config's pointers must be set.
 func New(cfg Config) *Service {
 	s := &Service{cfg: cfg, db: cfg.DB, blobs: cfg.Blobs, free: cfg.Blobs.Free, most: bounds{owned: 25_000, inRoom: 100_000}}
+	s.SetMaxFile(cfg.MaxFile)
+	s.SetQuota(cfg.Quota)
+	s.SetKeep(cfg.Keep)
 	s.inflight.init()
 	s.pictures.init()
 	cfg.Metrics.Gauge("file", "files", "Shared files at the last sweep.", func() float64 { return float64(s.files.Load()) })
@@ -255,7 +259,7 @@ func (s *Service) Usage(ctx context.Context, actor core.Actor, user core.UserID)
 	if _, used, err = s.usageOf(ctx, user); err != nil {
 		return 0, 0, fmt.Errorf("usage: %w", err)
 	}
-	return used, s.cfg.Quota, nil
+	return used, s.limits.quota.Load(), nil
 }
 
 func administers(a core.Actor) bool { return a.Operator() || a.Admin() }

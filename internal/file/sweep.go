@@ -43,10 +43,11 @@ func (s *Service) Sweep(ctx context.Context) error {
 
 // expire deletes what is too old, and returns how many files that were.
 func (s *Service) expire(ctx context.Context) (expired int, err error) {
-	if s.cfg.Keep == 0 {
+	keep := time.Duration(s.limits.keep.Load())
+	if keep == 0 {
 		return 0, nil
 	}
-	before := time.Now().Add(-s.cfg.Keep)
+	before := time.Now().Add(-keep)
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {
 			return expired, err

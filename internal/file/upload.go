@@ -103,7 +103,7 @@ func (s *Service) begin(ctx context.Context, actor core.Actor, u Upload) (*Write
 	switch {
 	case u.Size < -1:
 		return nil, core.ErrInvalid
-	case u.Size > maxSize, s.cfg.MaxFile > 0 && u.Size > s.cfg.MaxFile:
+	case s.tooLarge(u.Size):
 		return nil, core.ErrFileTooLarge
 	}
 	w := &Writer{
@@ -148,11 +148,12 @@ func (w *Writer) reserve(ctx context.Context) error {
 func (s *Service) promise(ctx context.Context, c *claim, n int64) error {
 	// The claim comes first: of two uploads at once, the second sees the first one's.
 	change, promised := s.inflight.add(c, n)
-	if change <= 0 || s.cfg.Quota == 0 {
+	quota := s.limits.quota.Load()
+	if change <= 0 || quota == 0 {
 		return nil
 	}
 	_, used, err := s.usageOf(ctx, c.user)
-	if err == nil && used+promised > s.cfg.Quota {
+	if err == nil && used+promised > quota {
 		err = core.ErrQuotaUsedUp
 	}
 	if err != nil {
@@ -245,7 +246,7 @@ func (w *Writer) admit(p []byte) error {
 
 // grow sees to it that an upload of unknown size may count for total bytes.
 func (w *Writer) grow(total int64) error {
-	if total > maxSize || w.s.cfg.MaxFile > 0 && total > w.s.cfg.MaxFile {
+	if w.s.tooLarge(total) {
 		return core.ErrFileTooLarge
 	}
 	missing := w.folders + weightOf(total) - w.claim.bytes // which only this goroutine changes

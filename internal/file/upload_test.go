@@ -374,7 +374,7 @@ func TestReplacingAnOwnFileNeededTwiceItsSize(t *testing.T) {
 	tw.want(err, core.ErrQuotaUsedUp)
 
 	// A quota that has become smaller keeps nobody from making a file smaller.
-	tw.cfg.Quota = 50 * kib
+	tw.SetQuota(50 * kib)
 	_, err = put(tw, "a", 90)
 	tw.must(err)
 	tw.holds(2)
@@ -480,7 +480,7 @@ func TestAnUploadOfUnknownSizeIsCountedAsItGoes(t *testing.T) {
 	tw.used(ann, 20*mib)
 	tw.holds(1)
 
-	tw.cfg.Quota = 0
+	tw.SetQuota(0)
 	third := unknown("third")
 	_, err = third.Write(make([]byte, 30*mib))
 	tw.must(err)

@@ -133,6 +133,21 @@ func (db *DB) Close() error {
 // QueueLength returns how many units of work wait for the committer.
 func (db *DB) QueueLength() int { return len(db.queue) }
 
+// Size returns how many bytes the database takes on the disk.
+func (db *DB) Size() (bytes int64, err error) {
+	for _, name := range []string{db.cfg.Path, db.cfg.Path + "-wal"} {
+		info, err := os.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // the log is there while something is in it
+		case err != nil:
+			return 0, fmt.Errorf("the size of the database: %w", err)
+		default:
+			bytes += info.Size()
+		}
+	}
+	return bytes, nil
+}
+
 // Ping reports whether the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.reader.PingContext(ctx) }
 

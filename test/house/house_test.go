@@ -31,7 +31,7 @@ var floors = []struct {
 	{packages: []string{"internal/core", "internal/wire/...", "internal/durable", "internal/obs"}},
 	{packages: []string{"internal/store", "internal/cluster", "internal/blob", "internal/picture", "internal/certificate", "internal/outbox", "internal/legacy", "internal/media/...", "internal/tunnel", "internal/speech"}},
 	{packages: []string{"internal/session"}},
-	{packages: []string{"internal/account", "internal/contact", "internal/chat", "internal/audit", "internal/file", "internal/meeting", "internal/node", "internal/notify"}},
+	{packages: []string{"internal/account", "internal/contact", "internal/chat", "internal/audit", "internal/file", "internal/report", "internal/admin", "internal/meeting", "internal/node", "internal/notify"}},
 	{packages: []string{"internal/gateway/...", "internal/transfer"}},
 	{packages: []string{"internal/config"}},
 	{packages: []string{"internal/app"}},

@@ -63,6 +63,9 @@ func TestEveryErrorHasItsCode(t *testing.T) {
 		core.ErrMessageNotFound:      1011,
 		core.ErrLinkNotFound:         1011,
 		core.ErrReportNotFound:       1011,
+		core.ErrUnsentNotFound:       1011,
+		core.ErrConnectionNotFound:   1011,
+		core.ErrInvalidSetting:       1001,
 		core.ErrOwnerStays:           1002,
 		core.ErrTooMany:              1002,
 	}
