@@ -78,12 +78,12 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	}
 	a.hub = session.NewHub(log, a.metrics, a.goroutines)
 	a.contacts = contact.New(a.db, account.NameKey, a.hub.Publish, contact.Config{Strangers: cfg.Chat.Strangers})
+	a.audit = audit.New(a.db)
 	a.chat = chat.New(chat.Config{
-		DB: a.db, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, NameKey: account.NameKey,
+		DB: a.db, Audit: a.audit, Contacts: a.contacts, Publish: a.hub.Publish, Gather: a.hub.Gather, NameKey: account.NameKey,
 		Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
 	a.contacts.OnChange(a.chat.ContactsChanged)
-	a.audit = audit.New(a.db)
 	a.accounts = account.New(a.db, cluster.NewLocal(), mailer{mail}, texter{texts}, a.audit, a.chat, account.Config{
 		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Requests: cfg.Limits.Requests,
 		AvatarDir: a.path(avatarDir), Log: log, Metrics: a.metrics, Goroutines: a.goroutines,

@@ -104,9 +104,9 @@ func BenchmarkSearch(b *testing.B) {
 	for name, text := range map[string]string{"rare": "77777", "seldom": "w777", "everywhere": "message", "two characters": "开会"} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				hits, err := tw.Chat.Search(context.Background(), as(bob), chat.Search{Text: text, Limit: 20})
-				if err != nil || len(hits) == 0 {
-					b.Fatal(len(hits), err)
+				found, err := tw.Chat.Search(context.Background(), as(bob), chat.Search{Text: text, Limit: 20})
+				if err != nil || len(found.Hits) == 0 {
+					b.Fatal(found, err)
 				}
 			}
 		})

@@ -190,8 +190,9 @@ func (s *Service) lobbyStart(ctx context.Context, after, last core.Seq) (core.Se
 }
 
 // Page reads what follows a position of a conversation. Of a room it has what was said while the viewer is in it; viewer 0
-// is for listeners, who are shown the room by their gateway.
-func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.ConversationID, after core.Seq) (session.Page, error) {
+// is for listeners, who are shown the room by their gateway. A whole page has what was deleted, as such, and all that belongs
+// to its messages.
+func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.ConversationID, after core.Seq, whole bool) (session.Page, error) {
 	page := session.Page{End: after}
 	conv, members, err := s.conversation(ctx, id)
 	if errors.Is(err, core.ErrConversationNotFound) {
@@ -203,35 +204,41 @@ func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.Conversa
 	if id == core.Lobby || conv.Kind == core.Direct {
 		viewer = 0 // everybody is in the lobby, and events of a direct chat come to its two users only
 	}
-	rows, err := s.db.Query(ctx, `SELECT m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''),
-			COALESCE(m.client_id, ''), m.text, m.origin, m.created_at, m.deleted_at > 0
-		FROM message m LEFT JOIN "user" u ON u.uid = m.sender_id
-		WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.seq > (SELECT CASE WHEN ?4 = 0 THEN 0 ELSE
-			COALESCE((SELECT joined_seq FROM member WHERE user_id = ?4 AND conversation_id = ?1), ?5) END)
-		ORDER BY m.seq LIMIT ?3`, int64(id), int64(after), pageMessages+1, int64(viewer), int64(math.MaxInt64)) // one statement: nobody leaves between its parts
+	list, err := s.readPage(ctx, viewer, id, &page, whole)
 	if err != nil {
 		return page, err
 	}
-	defer rows.Close()
-	var messages, bytes int
-	for rows.Next() {
-		if messages == pageMessages || bytes >= pageBytes {
-			page.More = true
-			return page, nil
-		}
-		var m core.Message
-		var at int64
-		if err := rows.Scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.Deleted); err != nil {
-			return page, err
-		}
-		m.At = time.UnixMilli(at)
-		messages, bytes = messages+1, bytes+len(m.Text)
-		page.End = m.Seq
-		if !m.Deleted { // what was deleted is delivered to nobody any more
+	for _, m := range list {
+		if whole || !m.Deleted { // what was deleted is delivered to nobody any more who could not tell
 			addToRun(&page, conv, members, m)
 		}
 	}
-	return page, rows.Err()
+	return page, nil
+}
+
+// readPage reads the messages of a page, and where it ends.
+func (s *Service) readPage(ctx context.Context, viewer core.UserID, id core.ConversationID, page *session.Page, whole bool) ([]core.Message, error) {
+	what, complete := postedColumns+`, 0 FROM `+postedTables, s.addAttachments
+	if whole {
+		what, complete = messageColumns+` FROM `+messageTables, s.addExtras
+	}
+	var list []core.Message
+	bytes := 0
+	err := s.each(ctx, func(scan func(...any) error) error {
+		if len(list) == pageMessages || bytes >= pageBytes {
+			page.More = true
+			return errEnough
+		}
+		m, err := scanMessage(scan)
+		list, bytes, page.End = append(list, m), bytes+len(m.Text), m.Seq
+		return err
+	}, `SELECT `+what+` WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.seq > (SELECT CASE WHEN ?4 = 0 THEN 0 ELSE
+			COALESCE((SELECT joined_seq FROM member WHERE user_id = ?4 AND conversation_id = ?1), ?5) END)
+		ORDER BY m.seq LIMIT ?3`, int64(id), int64(page.End), pageMessages+1, int64(viewer), int64(math.MaxInt64)) // one statement: nobody leaves between its parts
+	if err != nil && !errors.Is(err, errEnough) || len(list) == 0 {
+		return nil, err
+	}
+	return list, complete(ctx, id, list)
 }
 
 // addToRun appends a message to the page's last event if it continues it, else as a new event.

@@ -219,7 +219,7 @@ func TestManyLoginsAtOnce(t *testing.T) {
 // page reads a page and checks that it is a stretch of the conversation without a gap.
 func (tw *town) page(conv core.ConversationID, after core.Seq) (p session.Page, runs []int) {
 	tw.Helper()
-	p, err := tw.Chat.Page(tw.Context(), ann, conv, after)
+	p, err := tw.Chat.Page(tw.Context(), ann, conv, after, false)
 	tw.Check(err)
 	next := after + 1
 	for _, ev := range p.Events {

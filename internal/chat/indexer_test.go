@@ -19,7 +19,7 @@ func TestChangesDoNotStarveTheIndex(t *testing.T) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for _, do := range []func(n int){
-		func(int) { _ = tw.Chat.Delete(context.Background(), as(cyd), room, 1) },
+		func(int) { _ = tw.Chat.Delete(context.Background(), as(cyd), core.Origin{}, room, 1) },
 		func(n int) { _, _ = tw.Chat.Edit(context.Background(), as(ann), room, 1, fmt.Sprint("edited", n)) },
 		func(n int) { _, _ = tw.Chat.React(context.Background(), as(bob), room, 1, "👍", n%2 == 0) },
 	} {

@@ -226,7 +226,7 @@ func (s *Service) exit(ctx context.Context, room core.Conversation, user, by cor
 }
 
 // Remove ends somebody else's membership in a room; they come back only through its admins.
-func (s *Service) Remove(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID) error {
+func (s *Service) Remove(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, user core.UserID) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toRemove)
 		if err != nil {
@@ -238,7 +238,10 @@ func (s *Service) Remove(ctx context.Context, actor core.Actor, id core.Conversa
 		if err := s.restrict(ctx, id, user, member.mutedUntil, true); err != nil {
 			return err
 		}
-		return s.exit(ctx, st.room, user, actor.User())
+		if err := s.exit(ctx, st.room, user, actor.User()); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, actor, "room.remove", memberTarget(id, user), "", from)
 	})
 	if err != nil {
 		return fmt.Errorf("remove %d from room %d: %w", user, id, err)
@@ -261,7 +264,7 @@ func (s *Service) both(ctx context.Context, actor core.Actor, id core.Conversati
 }
 
 // Mute keeps a member of a room from posting until a time; one that has passed lets them post again.
-func (s *Service) Mute(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID, until time.Time) error {
+func (s *Service) Mute(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, user core.UserID, until time.Time) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toMute)
 		if err != nil {
@@ -273,7 +276,10 @@ func (s *Service) Mute(ctx context.Context, actor core.Actor, id core.Conversati
 		if err := s.restrict(ctx, id, user, until, member.shutOut); err != nil {
 			return err
 		}
-		return s.memberChanged(ctx, st.room, user, actor.User())
+		if err := s.memberChanged(ctx, st.room, user, actor.User()); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, actor, "room.mute", memberTarget(id, user), describeMute(until), from)
 	})
 	if err != nil {
 		return fmt.Errorf("mute %d in room %d: %w", user, id, err)
@@ -304,7 +310,7 @@ func (s *Service) memberChanged(ctx context.Context, room core.Conversation, use
 }
 
 // Appoint makes a member of a room an admin of it, or a plain member again.
-func (s *Service) Appoint(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID, role core.Role) error {
+func (s *Service) Appoint(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, user core.UserID, role core.Role) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toAppoint)
 		switch {
@@ -320,7 +326,10 @@ func (s *Service) Appoint(ctx context.Context, actor core.Actor, id core.Convers
 		if err := s.setRole(ctx, id, user, role); err != nil {
 			return err
 		}
-		return s.memberChanged(ctx, st.room, user, actor.User())
+		if err := s.memberChanged(ctx, st.room, user, actor.User()); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, actor, "room.appoint", memberTarget(id, user), describeRole(role), from)
 	})
 	if err != nil {
 		return fmt.Errorf("appoint %d in room %d: %w", user, id, err)
@@ -329,7 +338,7 @@ func (s *Service) Appoint(ctx context.Context, actor core.Actor, id core.Convers
 }
 
 // HandOver makes a member the owner of a room. Who owned it becomes an admin of it.
-func (s *Service) HandOver(ctx context.Context, actor core.Actor, id core.ConversationID, user core.UserID) error {
+func (s *Service) HandOver(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, user core.UserID) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
 		st, member, err := s.both(ctx, actor, id, user, toHandOver)
 		if err != nil {
@@ -354,7 +363,10 @@ func (s *Service) HandOver(ctx context.Context, actor core.Actor, id core.Conver
 		if err := s.setRole(ctx, id, user, core.Owner); err != nil {
 			return err
 		}
-		return s.memberChanged(ctx, st.room, user, actor.User())
+		if err := s.memberChanged(ctx, st.room, user, actor.User()); err != nil {
+			return err
+		}
+		return s.cfg.Audit.Record(ctx, actor, "room.hand_over", memberTarget(id, user), "", from)
 	})
 	if err != nil {
 		return fmt.Errorf("hand room %d over to %d: %w", id, user, err)

@@ -53,17 +53,22 @@ func (s *Service) place(ctx context.Context, actor core.Actor, id core.Conversat
 
 // What a message is read from, and its columns.
 const (
-	messageColumns = `m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), COALESCE(m.client_id, ''), m.text, m.origin,
-		m.created_at, m.reply_to, m.edited_at, m.deleted_at > 0, COALESCE(ch.change_seq, 0)`
-	messageTables = `message m LEFT JOIN "user" u ON u.uid = m.sender_id
-		LEFT JOIN message_change ch ON ch.conversation_id = m.conversation_id AND ch.seq = m.seq`
+	postedColumns = `m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), COALESCE(m.client_id, ''), m.text, m.origin,
+		m.created_at, m.reply_to, m.file_id, m.edited_at, m.deleted_at > 0`
+	postedTables   = `message m LEFT JOIN "user" u ON u.uid = m.sender_id`
+	messageColumns = postedColumns + `, COALESCE(ch.change_seq, 0)`
+	messageTables  = postedTables + ` LEFT JOIN message_change ch ON ch.conversation_id = m.conversation_id AND ch.seq = m.seq`
 )
 
 func scanMessage(scan func(...any) error) (m core.Message, err error) {
 	var at, edited int64
-	err = scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.ReplyTo, &edited,
+	var file core.FileID
+	err = scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.ReplyTo, &file, &edited,
 		&m.Deleted, &m.Change)
 	m.At, m.EditedAt = time.UnixMilli(at), moment(edited)
+	if file > 0 && !m.Deleted {
+		m.File = &core.File{ID: file}
+	}
 	return m, err
 }
 
@@ -104,8 +109,11 @@ func (s *Service) message(ctx context.Context, id core.ConversationID, seq core.
 const mentionsQuery = `SELECT x.seq, x.user_id FROM json_each(?) j CROSS JOIN mention x ON x.conversation_id = ? AND x.seq = j.value
 	ORDER BY x.seq, x.user_id`
 
-// addExtras fills in the mentions and reactions of messages.
+// addExtras fills in the mentions, reactions, quotes and files of messages.
 func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []core.Message) error {
+	if err := s.addAttachments(ctx, id, list); err != nil {
+		return err
+	}
 	bySeq := make(map[core.Seq]*core.Message, len(list))
 	seqs := make([]core.Seq, len(list))
 	for i := range list {
@@ -217,7 +225,7 @@ func (s *Service) mentionsOfEdit(ctx context.Context, actor core.Actor, id core.
 
 // Delete takes a message's text away, for everybody: the actor's own, or anybody's in a room where the actor may. Its number
 // stays.
-func (s *Service) Delete(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq) error {
+func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, seq core.Seq) error {
 	err := s.alter(ctx, actor, id, seq, toRead, core.Deleted, func(ctx context.Context, p place, m *core.Message) (bool, error) {
 		if m.Author.ID != actor.User() {
 			if p.conversation.Kind == core.Direct {
@@ -237,7 +245,11 @@ func (s *Service) Delete(ctx context.Context, actor core.Actor, id core.Conversa
 		if _, err := s.db.Exec(ctx, `DELETE FROM reaction WHERE conversation_id = ? AND seq = ?`, int64(id), int64(seq)); err != nil {
 			return false, err
 		}
-		return true, errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, ""))
+		err := errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, ""))
+		if err == nil && m.Author.ID != actor.User() {
+			err = s.cfg.Audit.Record(ctx, actor, "message.delete", messageTarget(id, seq), fmt.Sprintf("of user %d", m.Author.ID), from)
+		}
+		return true, err
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("delete message %d of conversation %d: %w", seq, id, err)

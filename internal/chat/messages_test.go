@@ -63,8 +63,8 @@ func TestMessagesChange(t *testing.T) {
 		tw.Check(err)
 		_, err = tw.Chat.React(ctx, as(bob), id, 1, "👍", false)
 		tw.Check(err)
-		tw.Check(tw.Chat.Delete(ctx, as(ann), id, 2))
-		tw.Check(tw.Chat.Delete(ctx, as(ann), id, 2)) // again
+		tw.Check(tw.Chat.Delete(ctx, as(ann), core.Origin{}, id, 2))
+		tw.Check(tw.Chat.Delete(ctx, as(ann), core.Origin{}, id, 2)) // again
 		list := tw.changes(bob, id, 0)
 		if len(list) != 2 || list[0].Seq != 1 || list[0].Change != 5 || list[0].Text != "better" || fmt.Sprint(list[0].Reactions) != "[{👍 [1001]} {❤️ [1002]}]" ||
 			list[1].Seq != 2 || list[1].Change != 6 || !list[1].Deleted || list[1].Text != "" {
@@ -119,7 +119,7 @@ func TestWhoMayChangeWhichMessage(t *testing.T) {
 			return err
 		},
 		"delete": func(tw *town, a core.Actor, id core.ConversationID, seq core.Seq) error {
-			return tw.Chat.Delete(tw.Context(), a, id, seq)
+			return tw.Chat.Delete(tw.Context(), a, core.Origin{}, id, seq)
 		},
 		"react": func(tw *town, a core.Actor, id core.ConversationID, seq core.Seq) error {
 			_, err := tw.Chat.React(tw.Context(), a, id, seq, "👍", true)
@@ -161,7 +161,7 @@ func TestWhoMayChangeWhichMessage(t *testing.T) {
 			tw.seqs(cyd, inRoom(room), chat.RetryForever, draft("", "in the room"))
 			tw.seqs(1008, inRoom(room), chat.RetryForever, draft("", "and muted"))
 			tw.Exec(`INSERT INTO member (user_id, conversation_id, joined_seq, joined_at) VALUES (1007, 10, 2, 1)`)
-			tw.Check(tw.Chat.Mute(t.Context(), as(ann), room, 1008, time.Now().Add(time.Hour)))
+			tw.Check(tw.Chat.Mute(t.Context(), as(ann), core.Origin{}, room, 1008, time.Now().Add(time.Hour)))
 			tw.seqs(ann, user(bob), chat.RetryForever, draft("", "to bob"))
 			tw.seqs(dan, user(ann), chat.RetryForever, draft("", "to ann"))
 			tw.Check(tw.Contacts.Block(t.Context(), as(ann), dan))
@@ -187,7 +187,7 @@ func TestChangesAreRefused(t *testing.T) {
 	ctx := t.Context()
 	tw.seqs(cyd, inRoom(den), chat.RetryForever, draft("", "1"))
 	tw.seqs(cyd, inRoom(den), chat.RetryForever, draft("", "2"))
-	tw.Check(tw.Chat.Delete(ctx, as(cyd), den, 2))
+	tw.Check(tw.Chat.Delete(ctx, as(cyd), core.Origin{}, den, 2))
 	for text, want := range map[string]error{"": core.ErrEmptyMessage, strings.Repeat("x", chat.MaxText+1): core.ErrMessageTooLong} {
 		if _, err := tw.Chat.Edit(ctx, as(cyd), den, 1, text); !errors.Is(err, want) {
 			t.Errorf("%.10q: %v", text, err)
@@ -284,7 +284,7 @@ func TestMentions(t *testing.T) {
 	if err != nil || !slices.Equal(m.Mentions, []core.UserID{bob}) || mentions() != 1002 {
 		t.Errorf("%+v %v", m, err)
 	}
-	tw.Check(tw.Chat.Delete(t.Context(), as(cyd), room, seq))
+	tw.Check(tw.Chat.Delete(t.Context(), as(cyd), core.Origin{}, room, seq))
 	if n := mentions(); n != 0 {
 		t.Error(n)
 	}
@@ -301,13 +301,13 @@ func TestADeletedMessageIsNotDelivered(t *testing.T) {
 	tw.fill(ann, inRoom(room), 600)
 	for seq := core.Seq(1); seq <= 600; seq++ {
 		if seq%3 != 0 || seq > 590 || seq > 200 && seq < 500 {
-			tw.Check(tw.Chat.Delete(t.Context(), as(ann), room, seq))
+			tw.Check(tw.Chat.Delete(t.Context(), as(ann), core.Origin{}, room, seq))
 		}
 	}
 	var got []core.Seq
 	after, pages := core.Seq(0), 0
 	for {
-		p, err := tw.Chat.Page(t.Context(), bob, room, after)
+		p, err := tw.Chat.Page(t.Context(), bob, room, after, false)
 		tw.Check(err)
 		for _, ev := range p.Events {
 			for i, m := range ev.Messages {
@@ -432,13 +432,13 @@ func TestAClientIDStandsForWhatWasPostedFirst(t *testing.T) {
 		_, err := tw.Chat.Edit(t.Context(), as(ann), room, 1, text)
 		tw.Check(err)
 	}
-	tw.Check(tw.Chat.Delete(t.Context(), as(ann), room, 2))
+	tw.Check(tw.Chat.Delete(t.Context(), as(ann), core.Origin{}, room, 2))
 	for _, d := range []chat.Draft{draft("a", "other"), draft("a", "best"), draft("b", "other")} {
 		if _, err := tw.say(ann, inRoom(room), chat.RetryForever, d); !errors.Is(err, core.ErrClientIDReused) {
 			t.Errorf("%v: %v", d, err)
 		}
 	}
-	tw.Check(tw.Chat.Delete(t.Context(), as(ann), room, 1))
+	tw.Check(tw.Chat.Delete(t.Context(), as(ann), core.Origin{}, room, 1))
 	for i, d := range []chat.Draft{draft("a", "one"), draft("b", "two")} {
 		if s := tw.seqs(ann, inRoom(room), chat.RetryForever, d); s[0] != core.Seq(i+1) {
 			t.Errorf("%v is number %d", d, s[0])
@@ -456,13 +456,13 @@ func TestOldMessagesCanBeTakenBack(t *testing.T) {
 	tw.Check(tw.Chat.Bring(ctx, as(ann), den, eve))
 	_, err := tw.Chat.Edit(ctx, as(cyd), den, 1, "mine")
 	tw.Check(err)
-	if err := tw.Chat.Delete(ctx, as(eve), den, 2); !errors.Is(err, core.ErrMessageNotFound) {
+	if err := tw.Chat.Delete(ctx, as(eve), core.Origin{}, den, 2); !errors.Is(err, core.ErrMessageNotFound) {
 		t.Errorf("a member deletes it: %v", err)
 	}
-	tw.Check(tw.Chat.Appoint(ctx, as(ann), den, eve, core.RoomAdmin))
-	tw.Check(tw.Chat.Delete(ctx, as(eve), den, 2))
+	tw.Check(tw.Chat.Appoint(ctx, as(ann), core.Origin{}, den, eve, core.RoomAdmin))
+	tw.Check(tw.Chat.Delete(ctx, as(eve), core.Origin{}, den, 2))
 	if _, err := tw.Chat.React(ctx, as(eve), den, 1, "👍", true); !errors.Is(err, core.ErrMessageNotFound) {
 		t.Errorf("an admin reacts to what they may not read: %v", err)
 	}
-	tw.Check(tw.Chat.Delete(ctx, as(cyd), den, 1))
+	tw.Check(tw.Chat.Delete(ctx, as(cyd), core.Origin{}, den, 1))
 }

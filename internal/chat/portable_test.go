@@ -95,7 +95,7 @@ func (tw *town) changeAll() {
 	tw.seqs(ann, inRoom(room), chat.RetryForever, chat.Draft{Text: "about this, @u1002", ReplyTo: 1})
 	_, err := tw.Chat.Edit(ctx, as(ann), lobby, 1, "hello again, @u1002 and @u1003")
 	tw.Check(err)
-	tw.Check(tw.Chat.Delete(ctx, as(bob), lobby, 3))
+	tw.Check(tw.Chat.Delete(ctx, as(bob), core.Origin{}, lobby, 3))
 	tw.Check(tw.Chat.MarkRead(ctx, as(bob), lobby, 2))
 	for _, e := range []string{"👍", "❤️"} {
 		_, err = tw.Chat.React(ctx, as(bob), lobby, 1, e, true)

@@ -364,7 +364,7 @@ func TestTextsBecomeStorable(t *testing.T) {
 	} {
 		m, err := tw.say(ann, inRoom(room), chat.RetryRecent, draft("id "+in, in))
 		tw.Check(err)
-		page, err := tw.Chat.Page(t.Context(), ann, room, m[0].Seq-1)
+		page, err := tw.Chat.Page(t.Context(), ann, room, m[0].Seq-1, false)
 		tw.Check(err)
 		got := page.Events[0].Messages[0]
 		if got.Text != want || m[0].Text != want || !utf8.ValidString(got.ClientID) {

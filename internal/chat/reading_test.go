@@ -23,7 +23,7 @@ func TestHistory(t *testing.T) {
 	tw.fill(ann, inRoom(den), 20)
 	tw.Check(tw.Chat.Bring(ctx, as(ann), den, eve))
 	tw.fill(ann, inRoom(den), 10)
-	tw.Check(tw.Chat.Delete(ctx, as(ann), den, 29))
+	tw.Check(tw.Chat.Delete(ctx, as(ann), core.Origin{}, den, 29))
 	_, err := tw.Chat.React(ctx, as(eve), den, 30, "👍", true)
 	tw.Check(err)
 	for _, c := range []struct {
@@ -93,7 +93,7 @@ func TestChatsAndReading(t *testing.T) {
 	tw.seqs(ann, user(cyd), chat.RetryForever, draft("", "a"))
 	tw.seqs(ann, user(cyd), chat.RetryForever, draft("", "b"))
 	direct := tw.directOf(ann, cyd)
-	tw.Check(tw.Chat.Delete(ctx, as(ann), direct, 1))
+	tw.Check(tw.Chat.Delete(ctx, as(ann), core.Origin{}, direct, 1))
 	list := func() (out []string) {
 		t.Helper()
 		chats, err := tw.Chat.Chats(ctx, as(cyd), 0, 0)

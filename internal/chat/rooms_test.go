@@ -38,7 +38,7 @@ func housed(t testing.TB, opts line.Options) (*town, core.ConversationID) {
 	}
 	tw.Check(tw.Chat.Bring(t.Context(), as(ann), r.ID, bob))
 	tw.Check(tw.Chat.Bring(t.Context(), as(ann), r.ID, cyd))
-	tw.Check(tw.Chat.Appoint(t.Context(), as(ann), r.ID, bob, core.RoomAdmin))
+	tw.Check(tw.Chat.Appoint(t.Context(), as(ann), core.Origin{}, r.ID, bob, core.RoomAdmin))
 	tw.happened()
 	return tw, r.ID
 }
@@ -84,9 +84,9 @@ func TestLifeOfARoom(t *testing.T) {
 	tw.Check(err)
 	_, err = tw.Chat.Join(ctx, as(eve), den) // she is in it
 	tw.Check(err)
-	tw.Check(tw.Chat.HandOver(ctx, as(ann), den, cyd))
+	tw.Check(tw.Chat.HandOver(ctx, as(ann), core.Origin{}, den, cyd))
 	tw.Check(tw.Chat.Leave(ctx, as(ann), den))
-	tw.Check(tw.Chat.Remove(ctx, as(cyd), den, eve))
+	tw.Check(tw.Chat.Remove(ctx, as(cyd), core.Origin{}, den, eve))
 	tw.expectHappened(
 		fmt.Sprintf("1005 joined %d as 1 by 1005", den),
 		fmt.Sprintf("1001 is 2 in %d muted false by 1001", den), fmt.Sprintf("1003 is 3 in %d muted false by 1001", den),
@@ -167,25 +167,25 @@ func TestWhoMayDoWhatInARoom(t *testing.T) {
 			return tw.Chat.RevokeLink(tw.Context(), a, id, l.ID)
 		}, [6]error{core.ErrLoginRequired, nowhere, no, nil, nil, nil}},
 		{"mute a member", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.Mute(tw.Context(), a, id, 1006, time.Now().Add(time.Hour))
+			return tw.Chat.Mute(tw.Context(), a, core.Origin{}, id, 1006, time.Now().Add(time.Hour))
 		}, [6]error{core.ErrLoginRequired, nowhere, no, nil, nil, nil}},
 		{"mute an admin", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.Mute(tw.Context(), a, id, bob, time.Now().Add(time.Hour))
+			return tw.Chat.Mute(tw.Context(), a, core.Origin{}, id, bob, time.Now().Add(time.Hour))
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
 		{"mute the owner", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.Mute(tw.Context(), a, id, ann, time.Now().Add(time.Hour))
+			return tw.Chat.Mute(tw.Context(), a, core.Origin{}, id, ann, time.Now().Add(time.Hour))
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, no, nil}},
 		{"remove a member", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.Remove(tw.Context(), a, id, 1006)
+			return tw.Chat.Remove(tw.Context(), a, core.Origin{}, id, 1006)
 		}, [6]error{core.ErrLoginRequired, nowhere, no, nil, nil, nil}},
 		{"remove the owner", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.Remove(tw.Context(), a, id, ann)
+			return tw.Chat.Remove(tw.Context(), a, core.Origin{}, id, ann)
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, no, core.ErrOwnerStays}},
 		{"appoint an admin", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.Appoint(tw.Context(), a, id, 1006, core.RoomAdmin)
+			return tw.Chat.Appoint(tw.Context(), a, core.Origin{}, id, 1006, core.RoomAdmin)
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
 		{"hand it over", func(tw *town, a core.Actor, id core.ConversationID) error {
-			return tw.Chat.HandOver(tw.Context(), a, id, 1006)
+			return tw.Chat.HandOver(tw.Context(), a, core.Origin{}, id, 1006)
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
 		{"join a private room", func(tw *town, a core.Actor, id core.ConversationID) error {
 			_, err := tw.Chat.Join(tw.Context(), a, id)
@@ -227,10 +227,10 @@ func TestTheLobbyIsSpecial(t *testing.T) {
 	for name, err := range map[string]error{
 		"leave":    tw.Chat.Leave(ctx, as(ann), core.Lobby),
 		"bring":    tw.Chat.Bring(ctx, as(ann), core.Lobby, bob),
-		"remove":   tw.Chat.Remove(ctx, root(), core.Lobby, bob),
-		"appoint":  tw.Chat.Appoint(ctx, root(), core.Lobby, bob, core.RoomAdmin),
-		"handover": tw.Chat.HandOver(ctx, root(), core.Lobby, bob),
-		"mute":     tw.Chat.Mute(ctx, as(ann), core.Lobby, bob, time.Now().Add(time.Hour)),
+		"remove":   tw.Chat.Remove(ctx, root(), core.Origin{}, core.Lobby, bob),
+		"appoint":  tw.Chat.Appoint(ctx, root(), core.Origin{}, core.Lobby, bob, core.RoomAdmin),
+		"handover": tw.Chat.HandOver(ctx, root(), core.Origin{}, core.Lobby, bob),
+		"mute":     tw.Chat.Mute(ctx, as(ann), core.Origin{}, core.Lobby, bob, time.Now().Add(time.Hour)),
 		"members":  func() error { _, err := tw.Chat.Members(ctx, as(ann), core.Lobby, 0, 0); return err }(),
 		"topic": func() error {
 			_, err := tw.Chat.EditRoom(ctx, as(ann), core.Lobby, chat.RoomEdit{Topic: &topic})
@@ -250,7 +250,7 @@ func TestTheLobbyIsSpecial(t *testing.T) {
 	tw.expectHappened()
 	_, err := tw.Chat.EditRoom(ctx, root(), core.Lobby, chat.RoomEdit{Topic: &topic})
 	tw.Check(err)
-	tw.Check(tw.Chat.Mute(ctx, root(), core.Lobby, bob, time.Now().Add(time.Hour)))
+	tw.Check(tw.Chat.Mute(ctx, root(), core.Origin{}, core.Lobby, bob, time.Now().Add(time.Hour)))
 	if _, err := tw.say(bob, inRoom(core.Lobby), chat.RetryForever, draft("", "x")); !errors.Is(err, core.ErrMuted) {
 		t.Errorf("the muted posts: %v", err)
 	}
@@ -262,7 +262,7 @@ func TestTheLobbyIsSpecial(t *testing.T) {
 func TestMuting(t *testing.T) {
 	tw, den := housed(t, line.Options{})
 	ctx := t.Context()
-	tw.Check(tw.Chat.Mute(ctx, as(bob), den, cyd, time.Now().Add(time.Hour)))
+	tw.Check(tw.Chat.Mute(ctx, as(bob), core.Origin{}, den, cyd, time.Now().Add(time.Hour)))
 	muted := func(want error) {
 		t.Helper()
 		if _, err := tw.say(cyd, inRoom(den), chat.RetryForever, draft("", "x")); !errors.Is(err, want) {
@@ -274,7 +274,7 @@ func TestMuting(t *testing.T) {
 	tw.Check(tw.Chat.Leave(ctx, as(cyd), den))
 	tw.Check(tw.Chat.Bring(ctx, as(ann), den, cyd))
 	muted(core.ErrMuted)
-	tw.Check(tw.Chat.Mute(ctx, as(bob), den, cyd, time.Time{}))
+	tw.Check(tw.Chat.Mute(ctx, as(bob), core.Origin{}, den, cyd, time.Time{}))
 	muted(nil)
 	tw.Exec(`INSERT INTO restriction (conversation_id, user_id, muted_until) VALUES (?, ?, ?)`, int64(den), int64(cyd), time.Now().Add(-time.Second).UnixMilli())
 	muted(nil) // the time has passed
@@ -288,9 +288,9 @@ func TestAPostThatWaitsIsCheckedAgain(t *testing.T) {
 		act  func() error
 	}{
 		{core.ErrMuted, func() error {
-			return tw.Chat.Mute(context.Background(), as(ann), den, cyd, time.Now().Add(time.Hour))
+			return tw.Chat.Mute(context.Background(), as(ann), core.Origin{}, den, cyd, time.Now().Add(time.Hour))
 		}},
-		{core.ErrConversationNotFound, func() error { return tw.Chat.Remove(context.Background(), as(ann), den, cyd) }},
+		{core.ErrConversationNotFound, func() error { return tw.Chat.Remove(context.Background(), as(ann), core.Origin{}, den, cyd) }},
 	} {
 		release := tw.holdCommits()
 		acted := make(chan error, 1)
@@ -325,7 +325,7 @@ func TestOnlyThoseWhomOneMayWriteToAreBrought(t *testing.T) {
 	}
 	tw.Befriend(as(bob), as(eve))
 	tw.Check(tw.Chat.Bring(t.Context(), as(bob), den, eve))
-	tw.Check(tw.Chat.Remove(t.Context(), as(bob), den, eve))
+	tw.Check(tw.Chat.Remove(t.Context(), as(bob), core.Origin{}, den, eve))
 	tw.Befriend(as(cyd), as(eve))
 	if err := tw.Chat.Bring(t.Context(), as(cyd), den, eve); !errors.Is(err, core.ErrShutOut) {
 		t.Errorf("a plain member brings back who was removed: %v", err)
@@ -417,7 +417,7 @@ func TestLinksIntoARoom(t *testing.T) {
 	}
 	_, token, err = tw.Chat.CreateLink(ctx, as(bob), den, chat.LinkForm{})
 	tw.Check(err)
-	tw.Check(tw.Chat.Remove(ctx, as(bob), den, eve))
+	tw.Check(tw.Chat.Remove(ctx, as(bob), core.Origin{}, den, eve))
 	if _, err := tw.Chat.JoinByLink(ctx, as(eve), token); !errors.Is(err, core.ErrShutOut) {
 		t.Errorf("who was removed comes back: %v", err)
 	}
@@ -471,13 +471,13 @@ func TestWhatWasSaidWhileSomebodyWasAwayIsNotTheirs(t *testing.T) {
 	tw.behind(cyd, "g")
 	tw.Check(tw.Chat.Leave(ctx, as(cyd), den))
 	tw.seqs(ann, inRoom(den), chat.RetryForever, draft("", "2"))
-	page, err := tw.Chat.Page(ctx, cyd, den, 0)
+	page, err := tw.Chat.Page(ctx, cyd, den, 0, false)
 	if err != nil || len(page.Events) != 0 || page.More {
 		t.Errorf("%+v, %v", page, err)
 	}
 	tw.Check(tw.Chat.Bring(ctx, as(ann), den, cyd))
 	tw.seqs(ann, inRoom(den), chat.RetryForever, draft("", "3"))
-	page, err = tw.Chat.Page(ctx, cyd, den, 0)
+	page, err = tw.Chat.Page(ctx, cyd, den, 0, false)
 	if err != nil || len(page.Events) != 1 || page.Events[0].First() != 3 || page.Events[0].Last() != 3 || page.End != 3 {
 		t.Errorf("%+v, %v", page, err)
 	}

@@ -23,8 +23,14 @@ type Search struct {
 	Text         string              // words and pieces of text, which all have to be there
 	Conversation core.ConversationID // 0 for all that the actor is in
 	Author       core.UserID         // 0 for everybody
-	Before       Hit                 // the last hit of the page before; the zero Hit for the first page
+	Cursor       string              // where to go on, as the page before said; "" for the first page
 	Limit        int
+}
+
+// Found is a page of what was found.
+type Found struct {
+	Hits []Hit  // the newest first
+	Next string // where to go on; "" if there is nothing more
 }
 
 // Hit is a message that was found.
@@ -34,15 +40,19 @@ type Hit struct {
 }
 
 // Search returns messages that the actor may read, the newest first.
-func (s *Service) Search(ctx context.Context, actor core.Actor, q Search) (hits []Hit, err error) {
+func (s *Service) Search(ctx context.Context, actor core.Actor, q Search) (found Found, err error) {
 	err = s.db.View(ctx, func(ctx context.Context) error {
-		hits, err = s.search(ctx, actor, q)
+		found.Hits, err = s.search(ctx, actor, q)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("search: %w", err)
+		return Found{}, fmt.Errorf("search: %w", err)
 	}
-	return hits, nil
+	if n := len(found.Hits); n == bounded(q.Limit) {
+		last := found.Hits[n-1]
+		found.Next = fmt.Sprintf("%d-%d-%d", last.Message.At.UnixMilli(), last.Conversation, last.Message.Seq)
+	}
+	return found, nil
 }
 
 func (s *Service) search(ctx context.Context, actor core.Actor, q Search) ([]Hit, error) {
@@ -148,11 +158,14 @@ const (
 // searchIn returns the newest hits in one conversation.
 func (s *Service) searchIn(ctx context.Context, c stretch, l lead, w wanted, q Search, limit int) (hits []Hit, err error) {
 	before := time.Now().AddDate(1, 0, 0).UnixMilli()
-	if q.Before.Conversation != 0 {
-		before = q.Before.Message.At.UnixMilli()
+	var conversation, seq int64
+	if q.Cursor != "" {
+		if n, err := fmt.Sscanf(q.Cursor, "%d-%d-%d", &before, &conversation, &seq); n != 3 || err != nil {
+			return nil, core.ErrInvalid
+		}
 	}
 	query, args := foundByTerm, []any{
-		int64(c.id), int64(c.floor), int64(q.Author), before, int64(q.Before.Conversation), int64(q.Before.Message.Seq), l.term,
+		int64(c.id), int64(c.floor), int64(q.Author), before, conversation, seq, l.term,
 	}
 	if l.beginning {
 		query, args = foundByBeginning, append(args, l.term+string(unicode.MaxRune))

@@ -28,10 +28,10 @@ func (tw *town) indexed() {
 // finds returns what a user finds, as conversation:number.
 func (tw *town) finds(who core.UserID, q chat.Search) string {
 	tw.Helper()
-	hits, err := tw.Chat.Search(context.Background(), as(who), q)
+	found, err := tw.Chat.Search(context.Background(), as(who), q)
 	tw.Check(err)
 	var out []string
-	for _, h := range hits {
+	for _, h := range found.Hits {
 		out = append(out, fmt.Sprintf("%d:%d", h.Conversation, h.Message.Seq))
 	}
 	return strings.Join(out, " ")
@@ -100,8 +100,8 @@ func TestSearchIsRefused(t *testing.T) {
 		"a stranger's": {as(cyd), chat.Search{Text: "x", Conversation: room}, core.ErrConversationNotFound},
 		"no such":      {as(cyd), chat.Search{Text: "x", Conversation: 99}, core.ErrConversationNotFound},
 	} {
-		if hits, err := tw.Chat.Search(t.Context(), c.actor, c.q); !errors.Is(err, c.want) || len(hits) > 0 {
-			t.Errorf("%s: %v, %v", name, hits, err)
+		if found, err := tw.Chat.Search(t.Context(), c.actor, c.q); !errors.Is(err, c.want) || len(found.Hits) > 0 {
+			t.Errorf("%s: %v, %v", name, found, err)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func TestWhatIsChangedIsFoundAsItIs(t *testing.T) {
 		}
 		_, err := tw.Chat.Edit(t.Context(), as(ann), room, 1, "two 今天")
 		tw.Check(err)
-		tw.Check(tw.Chat.Delete(t.Context(), as(ann), room, 2))
+		tw.Check(tw.Chat.Delete(t.Context(), as(ann), core.Origin{}, room, 2))
 		tw.indexed()
 		for text, want := range map[string]string{"one": "", "two": "10:1", "明天": "", "今天": "10:1", "昨天": ""} {
 			if got := tw.finds(bob, chat.Search{Text: text}); got != want {
@@ -173,15 +173,15 @@ func TestPagesOfHits(t *testing.T) {
 	var got []string
 	q := chat.Search{Text: "needle", Limit: 7}
 	for {
-		hits, err := tw.Chat.Search(t.Context(), as(bob), q)
+		found, err := tw.Chat.Search(t.Context(), as(bob), q)
 		tw.Check(err)
-		for _, h := range hits {
+		for _, h := range found.Hits {
 			got = append(got, fmt.Sprintf("%d:%d", h.Conversation, h.Message.Seq))
 		}
-		if len(hits) < 7 {
+		if found.Next == "" {
 			break
 		}
-		q.Before = hits[len(hits)-1]
+		q.Cursor = found.Next
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)

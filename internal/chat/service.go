@@ -5,6 +5,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -38,10 +39,16 @@ type Contacts interface {
 	MayWrite(ctx context.Context, from, to core.UserID) error
 }
 
+// Auditor keeps what was done by whom, in the unit of work of the context.
+type Auditor interface {
+	Record(ctx context.Context, actor core.Actor, action, target, detail string, from core.Origin) error
+}
+
 // Config is what the service works with.
 type Config struct {
 	DB         *store.DB
 	Contacts   Contacts
+	Audit      Auditor
 	Publish    func(core.Event)    // called in commit order
 	Gather     func(fn func())     // runs fn, which publishes and acknowledges several posts; nil: just that
 	NameKey    func(string) string // the form under which names are unique; nil: in lower case
@@ -98,9 +105,10 @@ type Target struct {
 
 // Draft is a message to be.
 type Draft struct {
-	ClientID string // the client's own id for it; "" if its protocol has none: then it is never taken for a retry
-	Text     string
-	ReplyTo  core.Seq // the message in the same conversation that it answers, 0 if none
+	ClientID string      // the client's own id for it; "" if its protocol has none: then it is never taken for a retry
+	Text     string      // may be empty with a file
+	ReplyTo  core.Seq    // the message in the same conversation that it answers, 0 if none
+	File     core.FileID // one of the conversation's own, 0 if none
 }
 
 // RetryRule says when a draft with a client id that was used before is the same message sent again.
@@ -134,16 +142,17 @@ func (s *Service) Post(ctx context.Context, actor core.Actor, p Post, done func(
 		return err
 	}
 	standing := s.standings.mark()
-	conv, members, err := s.target(ctx, actor, p.To)
+	at, err := s.target(ctx, actor, p.To)
 	if err != nil {
 		return err
 	}
-	mentions, err := s.mentionsOf(ctx, conv.ID, p.Drafts)
+	mentions, err := s.mentionsOf(ctx, at.conversation.ID, p.Drafts)
 	if err != nil {
 		return err
 	}
 	return s.writer.add(ctx, &entry{
-		actor: actor, conversation: conv, standing: standing, members: members, post: p, mentions: mentions, done: done, at: time.Now(),
+		actor: actor, conversation: at.conversation, floor: at.floor, standing: standing, members: at.members, post: p, mentions: mentions,
+		done: done, at: time.Now(),
 	})
 }
 
@@ -158,11 +167,11 @@ func check(p *Post) error {
 		d := &p.Drafts[i]
 		d.Text, d.ClientID = clean(d.Text), clean(d.ClientID) // which may make them longer
 		switch {
-		case d.Text == "":
+		case d.Text == "" && d.File == 0:
 			return core.ErrEmptyMessage
 		case len(d.Text) > MaxText:
 			return core.ErrMessageTooLong
-		case len(d.ClientID) > maxClientID, d.ReplyTo < 0:
+		case len(d.ClientID) > maxClientID, d.ReplyTo < 0, d.File < 0:
 			return core.ErrInvalid
 		}
 	}
@@ -178,7 +187,7 @@ func clean(s string) string {
 }
 
 // target finds the conversation of a post and checks that the actor may post there.
-func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (core.Conversation, []core.UserID, error) {
+func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (p place, err error) {
 	if to.Room == 0 {
 		return s.direct(ctx, actor, to.User)
 	}
@@ -186,14 +195,14 @@ func (s *Service) target(ctx context.Context, actor core.Actor, to Target) (core
 	if errors.Is(err, core.ErrConversationNotFound) {
 		other, err := s.otherOf(ctx, actor.User(), to.Room)
 		if err != nil {
-			return core.Conversation{}, nil, err
+			return place{}, err
 		}
 		return s.direct(ctx, actor, other)
 	}
 	if err == nil {
 		err = st.may(toPost)
 	}
-	return st.room, nil, err
+	return place{conversation: st.room, standing: st, floor: st.floor()}, err
 }
 
 // otherOf returns whom a user writes to in a direct chat, core.ErrConversationNotFound if it is none of theirs.
@@ -210,10 +219,10 @@ func (s *Service) otherOf(ctx context.Context, user core.UserID, id core.Convers
 	return members[0], nil
 }
 
-func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) (core.Conversation, []core.UserID, error) {
+func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) (place, error) {
 	from := actor.User()
 	if to <= 0 || to == from {
-		return core.Conversation{}, nil, core.ErrUserNotFound
+		return place{}, core.ErrUserNotFound
 	}
 	l, err := s.links.get(pair{from, to}, func() (core.ConversationID, error) {
 		if err := s.cfg.Contacts.MayWrite(ctx, from, to); err != nil {
@@ -221,7 +230,31 @@ func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) 
 		}
 		return s.ensureDirect(ctx, from, to)
 	})
-	return core.Conversation{ID: l.id, Kind: core.Direct}, l.members, err
+	return place{conversation: core.Conversation{ID: l.id, Kind: core.Direct}, members: l.members}, err
+}
+
+// OpenDirect returns the actor's direct chat with somebody to whom they may write; it is made if there is none.
+func (s *Service) OpenDirect(ctx context.Context, actor core.Actor, user core.UserID) (core.Chat, error) {
+	if !actor.Known() {
+		return core.Chat{}, core.ErrLoginRequired
+	}
+	p, err := s.direct(ctx, actor, user)
+	if err != nil {
+		return core.Chat{}, fmt.Errorf("open the direct chat with %d: %w", user, err)
+	}
+	return s.Chat(ctx, actor, p.conversation.ID)
+}
+
+// MayRead returns nil if the actor may read a conversation, core.ErrConversationNotFound if they may not.
+func (s *Service) MayRead(ctx context.Context, actor core.Actor, id core.ConversationID) error {
+	_, err := s.place(ctx, actor, id, toRead)
+	return err
+}
+
+// MayPost returns nil if the actor may say something in a conversation, else what is against it.
+func (s *Service) MayPost(ctx context.Context, actor core.Actor, id core.ConversationID) error {
+	_, err := s.place(ctx, actor, id, toPost)
+	return err
 }
 
 // ContactsChanged makes the service ask again who of the two may write to whom.

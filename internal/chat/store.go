@@ -85,9 +85,9 @@ func (s *Service) giveBack(ctx context.Context, id core.ConversationID, n int) e
 // insert stores a message; false means that its sender, client id and retry key stand for a message already.
 func (s *Service) insert(ctx context.Context, id core.ConversationID, m core.Message, retry int64) (bool, error) {
 	n, err := s.db.Exec(ctx, `INSERT INTO message
-		(conversation_id, seq, sender_id, client_id, retry, text, origin, created_at, reply_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		(conversation_id, seq, sender_id, client_id, retry, text, origin, created_at, reply_to, file_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (sender_id, client_id, retry) DO NOTHING`, int64(id), int64(m.Seq), int64(m.Author.ID), nullable(m.ClientID),
-		retry, m.Text, string(m.Origin), m.At.UnixMilli(), int64(m.ReplyTo))
+		retry, m.Text, string(m.Origin), m.At.UnixMilli(), int64(m.ReplyTo), int64(fileOf(&m)))
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -105,18 +105,23 @@ func nullable(s string) any {
 type stored struct {
 	conversation core.ConversationID
 	seq          core.Seq
+	replyTo      core.Seq
+	file         core.FileID
 	text         string
 	changed      bool  // so that the text is not the one that was sent
 	sent         int64 // then, the hash of that, or 0 if nobody knows
 	at           time.Time
 }
 
-// is reports whether it was sent with a text.
-func (m stored) is(text string) bool {
-	if m.changed {
-		return m.sent == 0 || m.sent == hashText(text)
+// is reports whether it was sent as another message would be.
+func (m stored) is(conversation core.ConversationID, other *core.Message) bool {
+	if m.conversation != conversation || m.replyTo != other.ReplyTo || m.file != fileOf(other) {
+		return false
 	}
-	return m.text == text
+	if m.changed {
+		return m.sent == 0 || m.sent == hashText(other.Text)
+	}
+	return m.text == other.Text
 }
 
 // hashText is never 0.
@@ -127,9 +132,9 @@ func hashText(text string) int64 {
 
 func (s *Service) storedUnder(ctx context.Context, sender core.UserID, clientID string, retry int64) (m stored, err error) {
 	var at int64
-	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, text, edited_at + deleted_at > 0, sent_hash, created_at FROM message
+	err = s.db.QueryRow(ctx, `SELECT conversation_id, seq, reply_to, file_id, text, edited_at + deleted_at > 0, sent_hash, created_at FROM message
 		WHERE sender_id = ? AND client_id = ? AND retry = ?`, []any{int64(sender), clientID, retry},
-		&m.conversation, &m.seq, &m.text, &m.changed, &m.sent, &at)
+		&m.conversation, &m.seq, &m.replyTo, &m.file, &m.text, &m.changed, &m.sent, &at)
 	m.at = time.UnixMilli(at)
 	return m, err
 }

@@ -22,7 +22,7 @@ func TestTyping(t *testing.T) {
 	}
 	tw.Check(tw.Chat.Typing(ctx, as(bob), den))
 	tw.expectHappened("core.Typing", "core.Typing", "core.Typing")
-	tw.Check(tw.Chat.Mute(ctx, as(ann), den, cyd, time.Now().Add(time.Hour)))
+	tw.Check(tw.Chat.Mute(ctx, as(ann), core.Origin{}, den, cyd, time.Now().Add(time.Hour)))
 	tw.Check(tw.Contacts.Block(ctx, as(bob), ann))
 	tw.happened()
 	for name, c := range map[string]struct {

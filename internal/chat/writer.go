@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"errors"
 	"hash/fnv"
@@ -40,7 +41,8 @@ type writer struct {
 type entry struct {
 	actor        core.Actor
 	conversation core.Conversation
-	standing     int64 // when the actor's right to post in the room was read
+	standing     int64    // when the actor's right to post in the room was read
+	floor        core.Seq // what came up to here the actor cannot read
 	members      []core.UserID
 	post         Post
 	mentions     [][]core.UserID // for each draft; nil if none has any
@@ -48,7 +50,7 @@ type entry struct {
 	at           time.Time
 	alone        bool // its batch failed: it is tried in a unit of its own
 
-	messages []core.Message // one for each draft
+	messages []core.Message // one for each draft, unless there is an error
 	fresh    []core.Message // those that were not stored before
 	err      error
 }
@@ -200,24 +202,18 @@ type allotment struct {
 func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Time) error {
 	e.messages, e.fresh, e.err = make([]core.Message, 0, len(e.post.Drafts)), nil, nil
 	if e.post.To.Room != 0 && !w.s.standings.holds(e.standing) {
-		if _, _, e.err = w.s.target(ctx, e.actor, e.post.To); e.err != nil {
+		var at place
+		if at, e.err = w.s.target(ctx, e.actor, e.post.To); e.err != nil {
 			return nil //nolint:nilerr // it is the post's error, not the unit's
 		}
+		e.floor = at.floor
 	}
-	for _, d := range e.post.Drafts {
-		if d.ReplyTo > a.last {
-			e.err = core.ErrMessageNotFound
-			return nil
-		}
+	list, err := w.compose(ctx, e, now)
+	if err != nil {
+		return err
 	}
-	author := authorOf(e.actor)
-	for i, d := range e.post.Drafts {
-		m := core.Message{
-			Seq: a.last + 1, Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now, ReplyTo: d.ReplyTo,
-		}
-		if e.mentions != nil {
-			m.Mentions = e.mentions[i]
-		}
+	for _, m := range list {
+		m.Seq = a.last + 1
 		fresh, err := w.storeOne(ctx, e, &m)
 		if err != nil {
 			return err
@@ -242,6 +238,51 @@ func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Tim
 	return nil
 }
 
+// compose makes the messages of a post, which have no numbers yet: none if the post has an error, or is one that was stored
+// before what it shows was gone.
+func (w *writer) compose(ctx context.Context, e *entry, now time.Time) ([]core.Message, error) {
+	author := authorOf(e.actor)
+	list := make([]core.Message, len(e.post.Drafts))
+	for i, d := range e.post.Drafts {
+		m := core.Message{Author: author, ClientID: d.ClientID, Text: d.Text, Origin: e.post.Origin, At: now, ReplyTo: d.ReplyTo}
+		if e.mentions != nil {
+			m.Mentions = e.mentions[i]
+		}
+		wrong, err := w.s.attach(ctx, e, d, &m)
+		if err != nil {
+			return nil, err
+		}
+		if wrong != nil {
+			return nil, w.refuse(ctx, e, &m, wrong)
+		}
+		list[i] = m
+	}
+	return list, nil
+}
+
+// refuse gives a post its error, unless it is sent again and was stored when there was nothing against it.
+func (w *writer) refuse(ctx context.Context, e *entry, m *core.Message, wrong error) error {
+	if e.post.Retry == RetryForever && m.ClientID != "" {
+		was, err := w.s.storedUnder(ctx, m.Author.ID, m.ClientID, retryKey(e, m))
+		if err == nil && was.is(e.conversation.ID, m) {
+			w.repeat(m, was)
+			e.messages, e.fresh = []core.Message{*m}, []core.Message{} // nobody hears of it again
+			return nil
+		}
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+	}
+	e.err = wrong
+	return nil
+}
+
+// repeat fills in what a message that is sent again is stored as.
+func (w *writer) repeat(m *core.Message, was stored) {
+	m.Seq, m.At, m.Again = was.seq, was.at, true
+	w.s.cfg.Metrics.Retries.Inc()
+}
+
 // storeOne stores a message, or finds that it is stored and fills in its number.
 func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh bool, err error) {
 	retry := retryKey(e, m)
@@ -252,14 +293,13 @@ func (w *writer) storeOne(ctx context.Context, e *entry, m *core.Message) (fresh
 	if err != nil {
 		return false, err
 	}
-	same := was.conversation == e.conversation.ID && was.is(m.Text)
+	same := was.is(e.conversation.ID, m)
 	switch {
 	case e.post.Retry == RetryForever && !same:
 		e.err = core.ErrClientIDReused
 		return false, nil
 	case same && (e.post.Retry == RetryForever || m.At.Sub(was.at) < RetryWindow):
-		m.Seq, m.At, m.Again = was.seq, was.at, true
-		w.s.cfg.Metrics.Retries.Inc()
+		w.repeat(m, was)
 		return false, nil
 	}
 	if err := w.s.releaseRetry(ctx, was, -rand.Int64()-1); err != nil {
@@ -278,6 +318,12 @@ func retryKey(e *entry, m *core.Message) int64 {
 	binary.BigEndian.PutUint64(id[:], uint64(e.conversation.ID))
 	_, _ = h.Write(id[:])
 	_, _ = h.Write([]byte(m.Text))
+	if m.File != nil || m.ReplyTo > 0 {
+		var more [16]byte
+		binary.BigEndian.PutUint64(more[:], uint64(m.ReplyTo))
+		binary.BigEndian.PutUint64(more[8:], uint64(fileOf(m)))
+		_, _ = h.Write(more[:])
+	}
 	return int64(h.Sum64()>>1) | 1
 }
 

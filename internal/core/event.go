@@ -105,6 +105,7 @@ type MessageChanged struct {
 	Kind         ChangeKind
 	Message      Message // as it is now; its Change is the change's number
 	By           Author
+	Emoji        string   // of a reaction that was given, "" if it was taken back
 	Members      []UserID // of a direct chat: both users; nil for a room
 	Hidden       []UserID // who came to the room too late to read the message, in the order of their uids
 }

@@ -57,7 +57,7 @@ func newTown(t testing.TB, limits Config) *town {
 	tw.must(err)
 	contacts := contact.New(db, strings.ToLower, func(core.Event) {}, contact.Config{})
 	rooms := chat.New(chat.Config{
-		DB: db, Contacts: contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics,
+		DB: db, Audit: audit.New(db), Contacts: contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics,
 		Goroutines: obs.NewGoroutines(log), // its own, for they run until it is closed
 	})
 	t.Cleanup(func() {

@@ -26,7 +26,7 @@ func (emptySource) Behind(context.Context, core.UserID, core.Gateway) ([]core.Po
 	return nil, nil
 }
 
-func (emptySource) Page(_ context.Context, _ core.UserID, _ core.ConversationID, after core.Seq) (session.Page, error) {
+func (emptySource) Page(_ context.Context, _ core.UserID, _ core.ConversationID, after core.Seq, _ bool) (session.Page, error) {
 	return session.Page{End: after}, nil
 }
 func (emptySource) Confirm(core.UserID, core.Gateway, []core.Position) {}

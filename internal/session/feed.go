@@ -198,7 +198,7 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	s.mu.Lock()
 	viewer, own := s.actor.User(), s.own
 	s.mu.Unlock()
-	page, err := h.source.Page(h.ctx, viewer, conversation, after)
+	page, err := h.source.Page(h.ctx, viewer, conversation, after, s.profile.Whole)
 	if err != nil {
 		h.log.Error("catching up failed", "gateway", s.profile.Gateway, "conversation", conversation, "err", err)
 		s.Abort(Failed)

@@ -60,7 +60,7 @@ func (m *feedModel) Behind(context.Context, core.UserID, core.Gateway) (behind [
 	return behind, nil
 }
 
-func (m *feedModel) Page(_ context.Context, _ core.UserID, conv core.ConversationID, after core.Seq) (Page, error) {
+func (m *feedModel) Page(_ context.Context, _ core.UserID, conv core.ConversationID, after core.Seq, _ bool) (Page, error) {
 	page := Page{End: after}
 	for _, author := range m.stored[conv][after:] {
 		if page.End-after == 5 {

@@ -56,6 +56,8 @@ type Profile struct {
 	CatchUp bool
 	// AllRooms: sessions hear all of their user's rooms, also those that the user joins while they are connected.
 	AllRooms bool
+	// Whole: what sessions have missed is shown as it is now, what was deleted as such, with all that belongs to a message.
+	Whole bool
 	// QueueBytes bounds what waits for a session that is at the head. Default 256 KiB.
 	QueueBytes int
 	// Farewell encodes what a user is told before the connection is closed for a reason; empty: nothing.
@@ -79,8 +81,9 @@ type Source interface {
 	// the position they have. The first call for a gateway pins where its clients start.
 	Behind(ctx context.Context, user core.UserID, gateway core.Gateway) ([]core.Position, error)
 	// Page reads what follows a position and is for the viewer: nothing, of a room that they are not in. A session that
-	// only listens has no viewer, and hears what its gateway lets it hear.
-	Page(ctx context.Context, viewer core.UserID, conversation core.ConversationID, after core.Seq) (Page, error)
+	// only listens has no viewer, and hears what its gateway lets it hear. A whole page has what was deleted, too, and all
+	// that belongs to its messages; another one has only what is still to be read, with quotes and files.
+	Page(ctx context.Context, viewer core.UserID, conversation core.ConversationID, after core.Seq, whole bool) (Page, error)
 	// Confirm takes note of what the user's clients of this gateway have got. It must not block.
 	Confirm(user core.UserID, gateway core.Gateway, got []core.Position)
 }

@@ -54,7 +54,7 @@ func newHouse(t testing.TB) *house {
 	h.must(err)
 	h.contacts = contact.New(h.db, account.NameKey, func(core.Event) {}, contact.Config{})
 	h.chat = chat.New(chat.Config{
-		DB: h.db, Contacts: h.contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics, Goroutines: goroutines,
+		DB: h.db, Audit: audit.New(h.db), Contacts: h.contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics, Goroutines: goroutines,
 	})
 	trail := audit.New(h.db)
 	h.accounts = account.New(h.db, cluster.NewLocal(), nil, nil, trail, h.chat, account.Config{Log: log, Metrics: metrics})
@@ -221,8 +221,8 @@ func (h *house) change(root, ann, bob core.Actor) {
 	}
 	h.must(h.chat.MarkRead(ctx, ann, core.Lobby, 5))
 	h.must(h.chat.MarkRead(ctx, bob, core.Lobby, 7))
-	h.must(h.chat.Delete(ctx, bob, room, 1))
-	h.must(h.chat.Delete(ctx, ann, room, 2))
+	h.must(h.chat.Delete(ctx, bob, core.Origin{}, room, 1))
+	h.must(h.chat.Delete(ctx, ann, core.Origin{}, room, 2))
 	for _, reply := range []core.Seq{3, 4} { // Bob's and Ann's
 		done := make(chan error, 1)
 		h.must(h.chat.Post(ctx, ann, chat.Post{To: chat.Target{Room: room}, Origin: "test", Drafts: []chat.Draft{{Text: "den, Ann again", ReplyTo: reply}}},

@@ -51,7 +51,7 @@ func openHome(t testing.TB) *newHome {
 	}
 	goroutines, trail := obs.NewGoroutines(log), audit.New(db)
 	contacts := contact.New(db, account.NameKey, func(core.Event) {}, contact.Config{})
-	rooms := chat.New(chat.Config{DB: db, Contacts: contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics, Goroutines: goroutines})
+	rooms := chat.New(chat.Config{DB: db, Audit: audit.New(db), Contacts: contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics, Goroutines: goroutines})
 	t.Cleanup(func() {
 		rooms.Drain(context.Background())
 		rooms.Close()

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"parley/internal/audit"
 	"parley/internal/chat"
 	"parley/internal/contact"
 	"parley/internal/core"
@@ -66,7 +67,7 @@ func NewWorld(t testing.TB, opts Options) *World {
 		publish = func(e core.Event) { opts.Publish(w.Hub.Publish, e) }
 	}
 	w.Chat = chat.New(chat.Config{
-		DB: w.DB, Contacts: w.Contacts, Publish: publish, Gather: w.Hub.Gather, Log: log, Metrics: w.Metrics, Goroutines: w.Goroutines,
+		DB: w.DB, Audit: audit.New(w.DB), Contacts: w.Contacts, Publish: publish, Gather: w.Hub.Gather, Log: log, Metrics: w.Metrics, Goroutines: w.Goroutines,
 	})
 	w.Contacts.OnChange(w.Chat.ContactsChanged)
 	w.Hub.Start(w.Chat)

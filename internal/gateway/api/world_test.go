@@ -61,7 +61,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	hub := session.NewHub(log, metrics, goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, hub.Publish, contact.Config{})
 	rooms := chat.New(chat.Config{
-		DB: w.db, Contacts: w.contacts, Publish: hub.Publish, Gather: hub.Gather, Log: log, Metrics: metrics, Goroutines: goroutines,
+		DB: w.db, Audit: audit.New(w.db), Contacts: w.contacts, Publish: hub.Publish, Gather: hub.Gather, Log: log, Metrics: metrics, Goroutines: goroutines,
 	})
 	trail := audit.New(w.db)
 	s := settings{account: account.Config{Log: log, Metrics: metrics, Goroutines: goroutines, AvatarDir: filepath.Join(t.TempDir(), "avatars")}}

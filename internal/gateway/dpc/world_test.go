@@ -108,7 +108,7 @@ func newWorld(t testing.TB, o options) *world {
 	w.hub = session.NewHub(log, metrics, w.goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{})
 	w.chat = chat.New(chat.Config{
-		DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Gather: w.hub.Gather, Log: log, Metrics: metrics, Goroutines: w.goroutines,
+		DB: w.db, Audit: audit.New(w.db), Contacts: w.contacts, Publish: w.hub.Publish, Gather: w.hub.Gather, Log: log, Metrics: metrics, Goroutines: w.goroutines,
 	})
 	w.contacts.OnChange(w.chat.ContactsChanged)
 	w.accounts = account.New(w.db, cluster.NewLocal(), nil, w.texts, audit.New(w.db), w.chat, account.Config{

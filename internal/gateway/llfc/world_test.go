@@ -83,7 +83,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	w.must(err)
 	w.hub = session.NewHub(log, metrics, w.goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{Strangers: s.strangers})
-	w.chat = chat.New(chat.Config{DB: w.db, Contacts: w.contacts, Publish: w.hub.Publish, Log: log, Metrics: metrics, Goroutines: w.goroutines})
+	w.chat = chat.New(chat.Config{DB: w.db, Audit: audit.New(w.db), Contacts: w.contacts, Publish: w.hub.Publish, Log: log, Metrics: metrics, Goroutines: w.goroutines})
 	w.contacts.OnChange(w.chat.ContactsChanged)
 	w.accounts = account.New(w.db, cluster.NewLocal(), mailer{outbox.NewFolder(w.outbox())}, nil, audit.New(w.db), w.chat,
 		account.Config{Registration: s.registration, Log: log, Metrics: metrics})
