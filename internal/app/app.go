@@ -90,11 +90,15 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	})
 	a.accounts.OnLeave(a.contacts.Forget)
 	a.accounts.OnLeave(a.chat.LeaveAll)
-	a.files = file.New(file.Config{
+	a.files, err = file.New(ctx, file.Config{
 		DB: a.db, Blobs: blobs, Rooms: a.chat, Audit: a.audit, Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 		MaxFile: int64(cfg.Limits.FileMB) << 20, Quota: int64(cfg.Limits.QuotaMB) << 20,
 		Keep: time.Duration(cfg.Files.KeepDays) * 24 * time.Hour,
 	})
+	if err != nil {
+		a.chat.Close()
+		return nil, errors.Join(err, a.goroutines.Wait(ctx), a.db.Close(), a.lock.Unlock())
+	}
 	a.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		a.chat.AccountChanged(user)
 		a.hub.Revoke(user, epoch)

@@ -257,6 +257,15 @@ func (s *Service) MayPost(ctx context.Context, actor core.Actor, id core.Convers
 	return err
 }
 
+// MayModerate returns nil if the actor may remove what others have posted in a room. In a direct chat nobody may.
+func (s *Service) MayModerate(ctx context.Context, actor core.Actor, id core.ConversationID) error {
+	p, err := s.place(ctx, actor, id, toDelete)
+	if err == nil && p.conversation.Kind != core.Room {
+		err = core.ErrForbidden
+	}
+	return err
+}
+
 // ContactsChanged makes the service ask again who of the two may write to whom.
 func (s *Service) ContactsChanged(a, b core.UserID) { s.links.forget(a, b) }
 

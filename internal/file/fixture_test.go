@@ -43,6 +43,7 @@ var (
 type town struct {
 	testing.TB
 	*Service
+	rooms      *chat.Service
 	dir        string
 	db         *store.DB
 	goroutines *obs.Goroutines
@@ -60,6 +61,7 @@ func newTown(t testing.TB, limits Config) *town {
 		DB: db, Audit: audit.New(db), Contacts: contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics,
 		Goroutines: obs.NewGoroutines(log), // its own, for they run until it is closed
 	})
+	tw.rooms = rooms
 	t.Cleanup(func() {
 		rooms.Drain(context.Background())
 		rooms.Close()
@@ -88,7 +90,8 @@ func (tw *town) restart() {
 	disk, err := blob.OpenDisk(filepath.Join(tw.dir, "blobs"), tw.goroutines)
 	tw.must(err)
 	cfg.Blobs, cfg.Metrics = disk, obs.NewMetrics()
-	tw.Service = New(cfg)
+	tw.Service, err = New(context.Background(), cfg)
+	tw.must(err)
 	tw.free = func() (uint64, bool) { return 1 << 40, true }
 }
 
@@ -230,7 +233,7 @@ func (tw *town) used(actor core.Actor, want int64) {
 }
 
 func (tw *town) thumbnail(actor core.Actor, id core.FileID) ([]byte, error) {
-	r, err := tw.Thumbnail(context.Background(), actor, id)
+	_, r, err := tw.Thumbnail(context.Background(), actor, id)
 	if err != nil {
 		return nil, err
 	}

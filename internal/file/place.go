@@ -28,7 +28,7 @@ func weightOf(size int64) int64 { return max(size, minWeight) }
 // store gives the file its place in the room. All that depends on what others do is decided here, in one unit of work.
 func (w *Writer) store(ctx context.Context, f stored) (stored, error) {
 	s := w.s
-	if err := s.mayRead(ctx, w.actor, f.Area); err != nil {
+	if err := s.cfg.Rooms.MayPost(ctx, w.actor, f.Area); err != nil {
 		return f, err
 	}
 	entries, used, err := s.usageOf(ctx, f.Owner.ID)
@@ -43,7 +43,7 @@ func (w *Writer) store(ctx context.Context, f stored) (stored, error) {
 		}
 		f.Parent = folder
 	}
-	name, old, err := s.resolve(ctx, f, f.Name, core.PlainFile)
+	name, old, err := s.resolveFile(ctx, f, w.path)
 	if err != nil {
 		return f, err
 	}
@@ -133,8 +133,31 @@ func (s *Service) lookUp(ctx context.Context, area core.ConversationID, owner co
 		}
 		beside.Parent = folder.ID
 	}
-	_, old, err = s.resolve(ctx, beside, to.name, core.PlainFile)
+	_, old, err = s.resolveFile(ctx, beside, to)
 	return old, 0, err
+}
+
+// resolveFile returns the name that an upload's file gets beside f, and the file that it replaces, if it does.
+func (s *Service) resolveFile(ctx context.Context, f stored, to path) (string, stored, error) {
+	if !to.keepBoth {
+		return s.resolve(ctx, f, to.name, core.PlainFile)
+	}
+	name, _, err := s.firstName(ctx, f, to.name, core.PlainFile, func(string, holder) bool { return false })
+	if !errors.Is(err, core.ErrNameTaken) {
+		return name, stored{}, err
+	}
+	// So many have that name that counting them on would take ever longer.
+	newest, err := s.newest(ctx)
+	if err != nil {
+		return "", stored{}, err
+	}
+	f.Name = candidate(to.name, core.PlainFile, maxCandidates+int(newest)+1)
+	if _, err = s.byName(ctx, f.Area, f.Parent, f.Name); err == nil {
+		err = core.ErrNameTaken
+	} else if errors.Is(err, core.ErrFileNotFound) {
+		err = nil
+	}
+	return f.Name, stored{}, err
 }
 
 // resolve returns the first candidate for a name beside f that is free, or that a thing of the same kind has to which

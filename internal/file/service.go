@@ -1,5 +1,5 @@
-// Package file holds the files and folders that people share in a room: who may see, add and remove them, what they may
-// be called, and how much of the disk they may take.
+// Package file holds the files and folders that people share in a conversation: who may see, add and remove them, what they
+// may be called, and how much of the disk they may take.
 package file
 
 import (
@@ -20,10 +20,14 @@ import (
 	"parley/internal/store"
 )
 
-// Rooms answers who may read a room.
+// Rooms answers who may do what in a conversation.
 type Rooms interface {
-	// Room returns core.ErrConversationNotFound if the actor is no member.
-	Room(ctx context.Context, actor core.Actor, id core.ConversationID) (core.Conversation, error)
+	// MayRead returns core.ErrConversationNotFound if the actor is not in it.
+	MayRead(ctx context.Context, actor core.Actor, id core.ConversationID) error
+	// MayPost is asked for uploads. It returns an error for who may not read it, and for who may not write in it now.
+	MayPost(ctx context.Context, actor core.Actor, id core.ConversationID) error
+	// MayModerate returns an error for who may not remove what others have posted.
+	MayModerate(ctx context.Context, actor core.Actor, id core.ConversationID) error
 }
 
 // Auditor keeps what was done by whom, in the unit of work of the context.
@@ -55,25 +59,30 @@ type Service struct {
 	limits   limits
 	inflight inflight
 	pictures darkroom
+	linkKey  []byte
 	files    atomic.Int64 // at the last Sweep
 	bytes    atomic.Int64 // at the last Sweep
 }
 
 // New returns the service. All of Config's pointers must be set.
-func New(cfg Config) *Service {
+func New(ctx context.Context, cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, db: cfg.DB, blobs: cfg.Blobs, free: cfg.Blobs.Free, most: bounds{owned: 25_000, inRoom: 100_000}}
 	s.SetMaxFile(cfg.MaxFile)
 	s.SetQuota(cfg.Quota)
 	s.SetKeep(cfg.Keep)
 	s.inflight.init()
 	s.pictures.init()
+	var err error
+	if s.linkKey, err = s.readLinkKey(ctx); err != nil {
+		return nil, err
+	}
 	cfg.Metrics.Gauge("file", "files", "Shared files at the last sweep.", func() float64 { return float64(s.files.Load()) })
 	cfg.Metrics.Gauge("file", "bytes", "Bytes of the shared files at the last sweep.", func() float64 { return float64(s.bytes.Load()) })
 	cfg.Metrics.Gauge("file", "uploads", "Uploads in flight.", func() float64 { return float64(s.inflight.uploads()) })
-	return s
+	return s, nil
 }
 
-// mayRead returns nil if the actor may read the room, else core.ErrLoginRequired or core.ErrConversationNotFound.
+// mayRead returns nil if the actor may read the conversation, else core.ErrLoginRequired or core.ErrConversationNotFound.
 func (s *Service) mayRead(ctx context.Context, actor core.Actor, area core.ConversationID) error {
 	if actor.Operator() {
 		return nil
@@ -81,8 +90,15 @@ func (s *Service) mayRead(ctx context.Context, actor core.Actor, area core.Conve
 	if !actor.Known() {
 		return core.ErrLoginRequired
 	}
-	_, err := s.cfg.Rooms.Room(ctx, actor, area)
-	return err
+	return s.cfg.Rooms.MayRead(ctx, actor, area)
+}
+
+// finder finds a stored thing again and again, and each time asks whether it may still be read.
+type finder func(context.Context) (stored, error)
+
+// readable finds what the actor may read.
+func (s *Service) readable(actor core.Actor, id core.FileID) finder {
+	return func(ctx context.Context) (stored, error) { return s.find(ctx, actor, id) }
 }
 
 // find returns a stored thing that the actor may read, else core.ErrFileNotFound.
@@ -101,19 +117,10 @@ func (s *Service) find(ctx context.Context, actor core.Actor, id core.FileID) (s
 	return f, err
 }
 
-// List returns what is in a folder of a room, 0 for the room's top, the newest last.
+// List returns what is in a folder of a conversation, 0 for its top, the newest last.
 func (s *Service) List(ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID) ([]core.File, error) {
-	if err := s.mayRead(ctx, actor, area); err != nil {
+	if err := s.mayList(ctx, actor, area, parent); err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
-	}
-	if parent != 0 {
-		f, err := s.byID(ctx, parent)
-		if err == nil && (f.Kind != core.Folder || f.Area != area) {
-			err = core.ErrFileNotFound
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list files: %w", err)
-		}
 	}
 	list, err := s.children(ctx, area, parent)
 	if err != nil {
@@ -122,7 +129,32 @@ func (s *Service) List(ctx context.Context, actor core.Actor, area core.Conversa
 	return list, nil
 }
 
-// Find returns what stands at the top of a room under a name.
+// Page returns a part of what is in a folder of a conversation, the newest first, and how much there is of it.
+func (s *Service) Page(
+	ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID, skip, most int,
+) (list []core.File, total int, err error) {
+	if err := s.mayList(ctx, actor, area, parent); err != nil {
+		return nil, 0, fmt.Errorf("list files: %w", err)
+	}
+	if list, total, err = s.someChildren(ctx, area, parent, skip, most); err != nil {
+		return nil, 0, fmt.Errorf("list files: %w", err)
+	}
+	return list, total, nil
+}
+
+// mayList returns nil if the actor may see what is in a folder.
+func (s *Service) mayList(ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID) error {
+	if err := s.mayRead(ctx, actor, area); err != nil || parent == 0 {
+		return err
+	}
+	f, err := s.byID(ctx, parent)
+	if err == nil && (f.Kind != core.Folder || f.Area != area) {
+		err = core.ErrFileNotFound
+	}
+	return err
+}
+
+// Find returns what stands at the top of a conversation under a name.
 func (s *Service) Find(ctx context.Context, actor core.Actor, area core.ConversationID, name string) (core.File, error) {
 	if err := s.mayRead(ctx, actor, area); err != nil {
 		return core.File{}, fmt.Errorf("find a file: %w", err)
@@ -164,16 +196,16 @@ func (s *Service) Get(ctx context.Context, actor core.Actor, id core.FileID) (co
 
 // Open returns a file and its bytes, which stay readable when the file is replaced or deleted.
 func (s *Service) Open(ctx context.Context, actor core.Actor, id core.FileID) (core.File, io.ReadSeekCloser, error) {
-	f, r, err := s.open(ctx, actor, id)
+	f, r, err := s.open(ctx, s.readable(actor, id))
 	if err != nil {
 		return core.File{}, nil, fmt.Errorf("open a file: %w", err)
 	}
 	return f.File, r, nil
 }
 
-func (s *Service) open(ctx context.Context, actor core.Actor, id core.FileID) (stored, io.ReadSeekCloser, error) {
+func (s *Service) open(ctx context.Context, find finder) (stored, io.ReadSeekCloser, error) {
 	for missing := ""; ; {
-		f, err := s.find(ctx, actor, id)
+		f, err := find(ctx)
 		if err == nil && f.Kind != core.PlainFile {
 			err = core.ErrFileNotFound
 		}
@@ -186,13 +218,13 @@ func (s *Service) open(ctx context.Context, actor core.Actor, id core.FileID) (s
 			continue
 		}
 		if err != nil {
-			return stored{}, nil, fmt.Errorf("file %d: %w", id, err)
+			return stored{}, nil, fmt.Errorf("file %d: %w", f.ID, err)
 		}
 		return f, r, nil
 	}
 }
 
-// Delete removes a file, or a folder with all in it. Only its owner and those who administer may.
+// Delete removes a file, or a folder with all in it. Only its owner and those who administer the server or the room may.
 func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin, id core.FileID) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
 		f, err := s.mayDelete(ctx, actor, id)
@@ -218,7 +250,7 @@ func (s *Service) mayDelete(ctx context.Context, actor core.Actor, id core.FileI
 	}
 	f, err := s.find(ctx, actor, id)
 	if err == nil && f.Owner.ID != actor.User() {
-		err = core.ErrForbidden
+		err = s.cfg.Rooms.MayModerate(ctx, actor, f.Area)
 	}
 	return f, err
 }

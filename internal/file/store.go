@@ -97,6 +97,18 @@ func (s *Service) children(ctx context.Context, area core.ConversationID, parent
 		int64(area), int64(parent))
 }
 
+func (s *Service) someChildren(
+	ctx context.Context, area core.ConversationID, parent core.FileID, skip, most int,
+) (list []core.File, total int, err error) {
+	err = s.db.QueryRow(ctx, `SELECT count(*) FROM file WHERE conversation_id = ? AND parent_id = ?`, []any{int64(area), int64(parent)}, &total)
+	if err != nil {
+		return nil, 0, err
+	}
+	list, err = s.many(ctx, `SELECT `+columns+fromFile+`WHERE f.conversation_id = ? AND f.parent_id = ?
+		ORDER BY f.created_at DESC, f.id DESC LIMIT ? OFFSET ?`, int64(area), int64(parent), most, skip)
+	return list, total, err
+}
+
 func (s *Service) filesBelow(ctx context.Context, folder core.FileID) ([]core.File, error) {
 	return s.many(ctx, `WITH RECURSIVE below (id) AS (
 		SELECT id FROM file WHERE parent_id = ? UNION ALL SELECT c.id FROM file c JOIN below b ON c.parent_id = b.id)
@@ -216,6 +228,12 @@ func (s *Service) holders(ctx context.Context, area core.ConversationID, parent 
 		held[name] = h
 	}
 	return held, rows.Err()
+}
+
+// newest returns the number of the file that was added last, 0 if there is none.
+func (s *Service) newest(ctx context.Context) (id core.FileID, err error) {
+	err = s.db.QueryRow(ctx, `SELECT COALESCE(max(id), 0) FROM file`, nil, (*int64)(&id))
+	return id, err
 }
 
 func (s *Service) totals(ctx context.Context) (files, bytes int64, err error) {

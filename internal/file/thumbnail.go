@@ -59,23 +59,31 @@ func (d *darkroom) giveUp(key string) {
 
 // Thumbnail returns a picture's small form, a JPEG or PNG of 320 by 320 pixels at most. It is made when somebody asks for
 // it first, and kept. Of what is no picture, or too large a one, there is none: core.ErrFileNotFound.
-func (s *Service) Thumbnail(ctx context.Context, actor core.Actor, id core.FileID) (io.ReadSeekCloser, error) {
+func (s *Service) Thumbnail(ctx context.Context, actor core.Actor, id core.FileID) (core.File, io.ReadSeekCloser, error) {
+	f, r, err := s.thumbnailOf(ctx, s.readable(actor, id))
+	if err != nil {
+		return core.File{}, nil, fmt.Errorf("thumbnail: %w", err)
+	}
+	return f.File, r, nil
+}
+
+func (s *Service) thumbnailOf(ctx context.Context, find finder) (f stored, r io.ReadSeekCloser, err error) {
 	// The file may be replaced at any moment, but not again and again.
 	for range 5 {
-		f, err := s.find(ctx, actor, id)
+		f, err = find(ctx)
 		if err == nil && (!picture.Known(f.Type) || s.pictures.isHopeless(f.blob)) {
 			err = core.ErrFileNotFound
 		}
 		if err != nil {
-			return nil, fmt.Errorf("thumbnail: %w", err)
+			return f, nil, err
 		}
 		if f.thumbnail == "" {
-			if err := s.makeThumbnail(ctx, actor, id); err != nil {
-				return nil, fmt.Errorf("thumbnail: %w", err)
+			if err := s.makeThumbnail(ctx, find); err != nil {
+				return f, nil, err
 			}
 			continue
 		}
-		r, err := s.blobs.Open(f.thumbnail)
+		r, err = s.blobs.Open(f.thumbnail)
 		if errors.Is(err, blob.ErrNotFound) {
 			// Either the file has just been replaced, or the thumbnail is lost and another has to be made.
 			err = s.db.Update(ctx, func(ctx context.Context) error { return s.clearThumbnail(ctx, f.thumbnail) })
@@ -83,21 +91,18 @@ func (s *Service) Thumbnail(ctx context.Context, actor core.Actor, id core.FileI
 				continue
 			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("thumbnail: %w", err)
-		}
-		return r, nil
+		return f, r, err
 	}
-	return nil, fmt.Errorf("thumbnail of file %d: %w", id, blob.ErrNotFound)
+	return f, nil, fmt.Errorf("file %d: %w", f.ID, blob.ErrNotFound)
 }
 
 // makeThumbnail makes and keeps a thumbnail, unless somebody else has meanwhile.
-func (s *Service) makeThumbnail(ctx context.Context, actor core.Actor, id core.FileID) error {
+func (s *Service) makeThumbnail(ctx context.Context, find finder) error {
 	if err := s.pictures.enter(ctx); err != nil {
 		return err
 	}
 	defer picture.Leave()
-	f, r, err := s.open(ctx, actor, id)
+	f, r, err := s.open(ctx, find)
 	if err != nil {
 		return err
 	}
@@ -111,7 +116,7 @@ func (s *Service) makeThumbnail(ctx context.Context, actor core.Actor, id core.F
 		return source.err // which says nothing of the picture
 	}
 	if err != nil {
-		s.cfg.Log.Debug("no thumbnail", "file", id, "err", err)
+		s.cfg.Log.Debug("no thumbnail", "file", f.ID, "err", err)
 		s.pictures.giveUp(f.blob)
 		return core.ErrFileNotFound
 	}

@@ -287,7 +287,10 @@ func TestDemandsWaitOnlySoLong(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	results := make(chan error)
 	for range maxWaiting + 1 {
-		go func() { results <- second(tw.Thumbnail(ctx, ann, f.ID)) }()
+		go func() {
+			_, _, err := tw.Thumbnail(ctx, ann, f.ID)
+			results <- err
+		}()
 	}
 	tw.want(<-results, core.ErrBusy) // one too many
 	cancel()

@@ -28,25 +28,29 @@ const (
 
 var errOver = fmt.Errorf("the upload is over: %w", core.ErrInvalid)
 
-// Upload is what somebody wants to add to a room's files.
+// Upload is what somebody wants to add to a conversation's files.
 type Upload struct {
 	Area   core.ConversationID
 	Folder string // the topmost folder, "" for a single file
 	Name   string // a single file's name; inside a folder the path below it, with / or \ between its parts
 	Size   int64  // as announced, -1 if it is not known
+	// KeepBoth: an own file of that name stays as it is, and this one gets a number. Two pictures that are attached to
+	// messages are two, even if a program gave both the same name.
+	KeepBoth bool
 }
 
 // path is where an upload goes if no name is taken.
 type path struct {
-	folders []string
-	name    string
-	sent    string
+	folders  []string
+	name     string
+	sent     string
+	keepBoth bool
 }
 
 func cleanUpload(u Upload) (path, error) {
 	if u.Folder == "" {
 		name, err := cleanPart(u.Name)
-		return path{name: name}, err
+		return path{name: name, keepBoth: u.KeepBoth}, err
 	}
 	top, err := cleanPart(u.Folder)
 	if err != nil {
@@ -57,7 +61,7 @@ func cleanUpload(u Upload) (path, error) {
 		return path{}, err
 	}
 	last := len(parts) - 1
-	return path{folders: append([]string{top}, parts[:last]...), name: parts[last], sent: u.Name}, nil
+	return path{folders: append([]string{top}, parts[:last]...), name: parts[last], sent: u.Name, keepBoth: u.KeepBoth}, nil
 }
 
 // Writer takes the bytes of an upload. It is for one goroutine at a time, and it must be committed or aborted.
@@ -78,8 +82,8 @@ type Writer struct {
 	over    bool
 }
 
-// Begin starts an upload. Refused is what cannot come to a good end: a room that the actor may not read, a name that is
-// not allowed, and what is too large for the limits, the user's quota, uploads in flight included, or the disk.
+// Begin starts an upload. Refused is what cannot come to a good end: a conversation that the actor may not post in, a name
+// that is not allowed, and what is too large for the limits, the user's quota, uploads in flight included, or the disk.
 func (s *Service) Begin(ctx context.Context, actor core.Actor, from core.Origin, u Upload) (*Writer, error) {
 	w, err := s.begin(ctx, actor, u)
 	if err != nil {
@@ -93,7 +97,7 @@ func (s *Service) begin(ctx context.Context, actor core.Actor, u Upload) (*Write
 	if !actor.Known() {
 		return nil, core.ErrLoginRequired
 	}
-	if err := s.mayRead(ctx, actor, u.Area); err != nil {
+	if err := s.cfg.Rooms.MayPost(ctx, actor, u.Area); err != nil {
 		return nil, err
 	}
 	to, err := cleanUpload(u)
@@ -276,7 +280,7 @@ func (w *Writer) reach(total int64) error {
 }
 
 // Commit ends the upload. When it returns without an error, the file is on disk and listed; otherwise nothing is kept.
-// An own file of that name is replaced in the same step. Commit must not be called in a unit of work: it waits for the
+// An own file of that name is replaced in the same step, unless both shall be kept. Commit must not be called in a unit of work: it waits for the
 // disk.
 func (w *Writer) Commit(ctx context.Context) (core.File, error) {
 	defer w.Abort()

@@ -60,7 +60,10 @@ func newHouse(t testing.TB) *house {
 	h.accounts = account.New(h.db, cluster.NewLocal(), nil, nil, trail, h.chat, account.Config{Log: log, Metrics: metrics})
 	blobs, err := blob.OpenDisk(filepath.Join(h.dir, "files"), goroutines)
 	h.must(err)
-	h.files = file.New(file.Config{DB: h.db, Blobs: blobs, Rooms: h.chat, Audit: trail, Log: log, Metrics: metrics, Goroutines: goroutines})
+	h.files, err = file.New(context.Background(), file.Config{
+		DB: h.db, Blobs: blobs, Rooms: h.chat, Audit: trail, Log: log, Metrics: metrics, Goroutines: goroutines,
+	})
+	h.must(err)
 	h.archives = transfer.NewArchives(transfer.ArchivesConfig{
 		DB: h.db, Accounts: h.accounts, Contacts: h.contacts, Chat: h.chat, Files: h.files, Audit: trail,
 		AvatarDir: filepath.Join(h.dir, "avatars"), Log: log,

@@ -64,7 +64,10 @@ func openHome(t testing.TB) *newHome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := file.New(file.Config{DB: db, Blobs: disk, Rooms: rooms, Audit: trail, Log: log, Metrics: metrics, Goroutines: goroutines})
+	files, err := file.New(t.Context(), file.Config{DB: db, Blobs: disk, Rooms: rooms, Audit: trail, Log: log, Metrics: metrics, Goroutines: goroutines})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &newHome{t, &Importer{DB: db, Accounts: accounts, Contacts: contacts, Files: files, Audit: trail, AvatarDir: filepath.Join(dir, "avatars")}, accounts.Operator()}
 }
 

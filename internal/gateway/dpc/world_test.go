@@ -115,10 +115,11 @@ func newWorld(t testing.TB, o options) *world {
 		Registration: o.registration, Log: log, Metrics: metrics,
 	})
 	w.accounts.OnRevoke(w.hub.Revoke)
-	w.files = file.New(file.Config{
+	w.files, err = file.New(context.Background(), file.Config{
 		DB: w.db, Blobs: blobs, Rooms: w.chat, Audit: audit.New(w.db), Log: log, Metrics: metrics, Goroutines: w.goroutines,
 		MaxFile: o.maxFile, Quota: o.quota,
 	})
+	w.must(err)
 	w.hub.Start(w.chat)
 	w.gw = dpc.New(dpc.Config{
 		Accounts: w.accounts, Chat: w.chat, Files: w.files, Hub: w.hub, Log: log, Goroutines: w.goroutines, Metrics: metrics,
