@@ -21,14 +21,6 @@ func (h *Hub) Kept() (users, rooms int) {
 	return users, len(h.rooms)
 }
 
-// Online reports whether the user has a live session through any gateway.
-func (h *Hub) Online(user core.UserID) bool {
-	sh := h.userShard(user)
-	sh.mu.RLock()
-	defer sh.mu.RUnlock()
-	return sh.users[user] != nil
-}
-
 // Heard returns the rooms that a session is subscribed to.
 func (h *Hub) Heard(s *Session) (rooms []core.ConversationID) {
 	h.roomsMu.RLock()

@@ -169,10 +169,38 @@ func (s *Session) Start(ctx context.Context, answer ...[]byte) error {
 			return err
 		}
 	}
+	s.start(behind, answer)
+	return nil
+}
+
+// StartAt is Start for clients that know themselves what they have got: in each of these conversations the session gets
+// what follows. Positions in conversations that are not the user's count for nothing, nor does what lies beyond the last message.
+func (s *Session) StartAt(ctx context.Context, got []core.Position, answer ...[]byte) error {
+	var behind []core.Position
+	if len(got) > 0 {
+		heads, err := s.profile.hub.source.Heads(ctx, s.Actor().User())
+		if err != nil {
+			return err
+		}
+		last := make(map[core.ConversationID]core.Seq, len(heads))
+		for _, h := range heads {
+			last[h.Conversation] = h.Seq
+		}
+		for _, g := range got {
+			if g.Seq < last[g.Conversation] {
+				behind = append(behind, core.Position{Conversation: g.Conversation, Seq: max(0, g.Seq)})
+			}
+		}
+	}
+	s.start(behind, answer)
+	return nil
+}
+
+func (s *Session) start(behind []core.Position, answer [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != starting {
-		return nil
+		return
 	}
 	for _, b := range answer {
 		s.bulk += len(b)
@@ -189,7 +217,6 @@ func (s *Session) Start(ctx context.Context, answer ...[]byte) error {
 	if s.feed.behind > 0 {
 		s.wake()
 	}
-	return nil
 }
 
 // pull fetches a page of a conversation in which the session is behind and queues it. Only the writer calls it.
@@ -204,15 +231,7 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 		s.Abort(Failed)
 		return
 	}
-	var frames []Frame
-	for _, ev := range page.Events {
-		if own != "" {
-			ev.Messages = slices.DeleteFunc(ev.Messages, func(m core.Message) bool { return isOwn(m, own) })
-		}
-		if len(ev.Messages) > 0 && !s.profile.Codec.Skips(ev, viewer) {
-			frames = append(frames, s.profile.Codec.Encode(ev)...)
-		}
-	}
+	frames := s.profile.encodePage(page.Events, viewer, own)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase != online {
@@ -232,6 +251,26 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 		s.bulk = size(frames)
 		s.enqueue(frames...)
 	}
+}
+
+// encodePage encodes what a viewer is shown of a page.
+func (p *Profile) encodePage(page []core.MessagesPosted, viewer core.UserID, own string) (frames []Frame) {
+	shown := page[:0]
+	for _, ev := range page {
+		if own != "" {
+			ev.Messages = slices.DeleteFunc(ev.Messages, func(m core.Message) bool { return isOwn(m, own) })
+		}
+		if len(ev.Messages) > 0 && !p.Codec.Skips(ev, viewer) {
+			shown = append(shown, ev)
+		}
+	}
+	if c, ok := p.Codec.(PageCodec); ok && len(shown) > 0 {
+		return c.EncodePage(shown)
+	}
+	for _, ev := range shown {
+		frames = append(frames, p.Codec.Encode(ev)...)
+	}
+	return frames
 }
 
 // KeepAlive keeps the session from being silent when its user was heard elsewhere. It confirms nothing.

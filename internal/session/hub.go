@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,7 @@ import (
 const (
 	shards            = 64
 	defaultQueueBytes = 256 << 10
-	// revocationsKept is how long a raised epoch is remembered for logins that were checked before it rose.
+	// revocationsKept is how long a raised epoch, or the end of a device's login, is remembered for those who were checked before.
 	revocationsKept = time.Minute
 )
 
@@ -31,6 +32,8 @@ type Hub struct {
 	users      [shards]userShard
 	roomsMu    sync.RWMutex // guards rooms and every session's subscription; taken before a user shard's lock
 	rooms      map[core.ConversationID]*room
+	ids        atomic.Int64 // the last session's
+	presence   presence
 	stopping   atomic.Bool
 	gathering  atomic.Pointer[gathering]
 	quit       chan struct{}
@@ -43,12 +46,19 @@ type userShard struct {
 	mu      sync.RWMutex // guards the maps and the sessions' peer links
 	users   map[core.UserID]*Session
 	revoked map[core.UserID]revocation
+	closed  map[device]time.Time // logins that ended of late
 	moves   map[core.UserID][]move // in their order
 }
 
 type revocation struct {
 	epoch int64
 	at    time.Time
+}
+
+// device names one of a user's logins.
+type device struct {
+	user core.UserID
+	id   int64
 }
 
 // NewHub returns a hub without connections. Start must be called before the first one.
@@ -61,6 +71,7 @@ func NewHub(log *slog.Logger, metrics *obs.Metrics, goroutines *obs.Goroutines) 
 	for i := range shards {
 		h.users[i].users = map[core.UserID]*Session{}
 		h.users[i].revoked = map[core.UserID]revocation{}
+		h.users[i].closed = map[device]time.Time{}
 		h.users[i].moves = map[core.UserID][]move{}
 	}
 	return h
@@ -70,9 +81,12 @@ func NewHub(log *slog.Logger, metrics *obs.Metrics, goroutines *obs.Goroutines) 
 func (h *Hub) Start(source Source) {
 	h.source = source
 	h.goroutines.Go("silence wheel", h.watch)
+	if h.presence.tell != nil {
+		h.goroutines.Go("presence", h.tellPresence)
+	}
 }
 
-// Use prepares a gateway's profile. Each gateway calls it once.
+// Use prepares a profile. Each gateway calls it once for each of its own.
 func (h *Hub) Use(p *Profile) {
 	g := string(p.Gateway)
 	p.hub = h
@@ -93,29 +107,42 @@ func (h *Hub) watch() {
 		case <-h.quit:
 			return
 		case <-t.C:
-			for _, s := range h.wheel.turn(remaining) {
+			overdue, quiet := h.wheel.turn(remaining)
+			for _, s := range overdue {
 				s.Abort(Silent)
+			}
+			for _, s := range quiet {
+				s.Send(s.profile.Ping)
 			}
 		}
 	}
 }
 
-// remaining returns how many ticks a session may still stay.
-func remaining(s *Session, now int32) int32 {
+// remaining returns how many ticks a session may still stay, or in how many it has to be looked at again, and whether it
+// is to be pinged now. A session that is pinged is looked at after PingEvery once more: so nothing has to be remembered.
+func remaining(s *Session, now int32) (left int32, ping bool) {
 	s.mu.Lock()
-	stranger, heldBack := s.phase == anonymous, s.room != nil
+	stranger, heldBack, loggedIn := s.phase == anonymous, s.room != nil, s.phase == online
 	s.mu.Unlock()
 	if heldBack { // nobody reads what the peer says; the writer watches whether it is there
 		s.heard.Store(now)
 	}
-	left := int32(math.MaxInt32)
+	left = int32(math.MaxInt32)
 	if s.profile.Silence > 0 {
 		left = s.heard.Load() + ticks(s.profile.Silence) - now
 	}
 	if stranger && s.profile.LoginWithin > 0 {
 		left = min(left, s.opened+ticks(s.profile.LoginWithin)-now)
 	}
-	return left
+	if len(s.profile.Ping) > 0 && left > 0 {
+		every := ticks(s.profile.PingEvery)
+		next := s.heard.Load() + every - now
+		if next <= 0 {
+			ping, next = loggedIn, every
+		}
+		left = min(left, next)
+	}
+	return left, ping
 }
 
 // Connections returns how many connections are open.
@@ -152,9 +179,9 @@ func (h *Hub) Register(s *Session, actor core.Actor, rivalry Rivalry, rooms []co
 	if err != nil {
 		return errors.Join(err, h.relink(s))
 	}
-	s.profile.online.Inc()
+	h.countOnline(s.profile, 1)
 	if old != nil {
-		old.profile.online.Dec()
+		h.countOnline(old.profile, -1)
 		h.leaveRooms(old)
 		old.Close(Replaced)
 	}
@@ -228,18 +255,26 @@ func (h *Hub) link(s *Session, actor core.Actor, rivalry Rivalry) (old *Session,
 		s.phase = starting
 	}
 	s.actor, s.holder, s.known = actor, actor, true
+	came := !sh.online(actor.User())
 	s.viewer.Store(int64(actor.User()))
 	if old != nil {
 		sh.unlink(old)
 	}
 	sh.link(s)
+	if came {
+		h.presence.came(actor.User())
+	}
 	return old, nil
 }
 
-// passed reports whether the account's epoch has risen since the actor authenticated. The shard is locked.
+// passed reports whether the account's epoch has risen since the actor authenticated, or the login that they came by has
+// ended. The shard is locked.
 func (sh *userShard) passed(actor core.Actor) bool {
-	r, ok := sh.revoked[actor.User()]
-	return ok && r.epoch > actor.Epoch()
+	if r, ok := sh.revoked[actor.User()]; ok && r.epoch > actor.Epoch() {
+		return true
+	}
+	_, ok := sh.closed[device{actor.User(), actor.Device()}]
+	return ok
 }
 
 // link puts a session into its holder's list. The shard is locked.
@@ -265,6 +300,16 @@ func (sh *userShard) find(user core.UserID, p *Profile) *Session {
 		}
 	}
 	return nil
+}
+
+// online reports whether the user has a session, listeners aside. The shard is locked.
+func (sh *userShard) online(user core.UserID) bool {
+	for s := sh.users[user]; s != nil; s = s.peer {
+		if core.UserID(s.viewer.Load()) == user {
+			return true
+		}
+	}
+	return false
 }
 
 // unlink takes a session out of its holder's list and reports whether it was there. The shard is locked.
@@ -299,9 +344,16 @@ func (h *Hub) unregister(s *Session) {
 	h.roomsMu.Lock()
 	defer h.roomsMu.Unlock()
 	if h.unlink(s) && s.viewer.Load() != 0 {
-		s.profile.online.Dec()
+		h.countOnline(s.profile, -1)
 	}
 	h.leaveRooms(s)
+}
+
+func (h *Hub) countOnline(p *Profile, n int) {
+	p.online.Add(float64(n))
+	if p.Presence {
+		h.presence.watchers.Add(int64(n))
+	}
 }
 
 // unlink takes a session out of its holder's list and reports whether it was there. h.roomsMu is held.
@@ -309,10 +361,15 @@ func (h *Hub) unlink(s *Session) bool {
 	if !s.holder.Known() {
 		return false
 	}
-	sh := h.userShard(s.holder.User())
+	user := s.holder.User()
+	sh := h.userShard(user)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.unlink(s)
+	was := sh.unlink(s)
+	if was && core.UserID(s.viewer.Load()) == user && !sh.online(user) {
+		h.presence.left(user)
+	}
+	return was
 }
 
 // Publish hands an event to everybody who must hear it. Events of one conversation come in their order.
@@ -328,9 +385,12 @@ func (h *Hub) Publish(ev core.Event) {
 	p.posted, p.isMessage = ev.(core.MessagesPosted)
 	to := ev.Audience()
 	if to.Room != 0 {
-		h.publishRoom(&p, to.Room)
+		h.publishRoom(&p, to.Room, to.Except)
 	}
 	for _, u := range to.Users {
+		if excepted(to.Except, u) {
+			continue
+		}
 		sh := h.userShard(u)
 		sh.mu.RLock()
 		for s := sh.users[u]; s != nil; s = s.peer {
@@ -343,7 +403,12 @@ func (h *Hub) Publish(ev core.Event) {
 	p.count()
 }
 
-func (h *Hub) publishRoom(p *publication, id core.ConversationID) {
+func excepted(except []core.UserID, u core.UserID) bool {
+	_, found := slices.BinarySearch(except, u)
+	return found
+}
+
+func (h *Hub) publishRoom(p *publication, id core.ConversationID, except []core.UserID) {
 	h.roomsMu.RLock()
 	r := h.rooms[id]
 	h.roomsMu.RUnlock()
@@ -353,16 +418,18 @@ func (h *Hub) publishRoom(p *publication, id core.ConversationID) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, s := range r.members {
-		p.hand(s, core.UserID(s.viewer.Load()))
+		if u := core.UserID(s.viewer.Load()); !excepted(except, u) {
+			p.hand(s, u)
+		}
 	}
 }
 
-// publication is one event on its way, encoded at most once for each gateway.
+// publication is one event on its way, encoded at most once for each profile.
 type publication struct {
 	ev        core.Event
 	posted    core.MessagesPosted
 	isMessage bool
-	encoded   []encoding // one for each gateway that hears of it
+	encoded   []encoding // one for each profile that hears of it
 }
 
 type encoding struct {
@@ -421,6 +488,29 @@ func (h *Hub) Revoke(user core.UserID, epoch int64) {
 	}
 	sh.mu.Unlock()
 	for _, s := range old {
+		s.Close(Revoked)
+	}
+}
+
+// RevokeDevice closes the user's sessions that came by a login which has ended.
+func (h *Hub) RevokeDevice(user core.UserID, id int64) {
+	now := time.Now()
+	sh := h.userShard(user)
+	sh.mu.Lock()
+	for d, at := range sh.closed {
+		if now.Sub(at) > revocationsKept {
+			delete(sh.closed, d)
+		}
+	}
+	sh.closed[device{user, id}] = now
+	var gone []*Session
+	for s := sh.users[user]; s != nil; s = s.peer {
+		if s.holder.Device() == id {
+			gone = append(gone, s)
+		}
+	}
+	sh.mu.Unlock()
+	for _, s := range gone {
 		s.Close(Revoked)
 	}
 }

@@ -28,6 +28,13 @@ type Codec interface {
 	Skips(ev core.Event, viewer core.UserID) bool
 }
 
+// PageCodec is a Codec for which a whole page of messages takes fewer frames than its events do one by one.
+type PageCodec interface {
+	Codec
+	// EncodePage encodes events in their order for one session. None of them is one that the viewer is not shown.
+	EncodePage(page []core.MessagesPosted) []Frame
+}
+
 // Reason is why a connection ended.
 type Reason string
 
@@ -36,15 +43,17 @@ const (
 	Ended      Reason = "ended"      // the peer closed or broke the connection
 	Silent     Reason = "silent"     // nothing was heard for the gateway's limit
 	Replaced   Reason = "replaced"   // the user logged in elsewhere
-	Revoked    Reason = "revoked"    // the account's password changed or it was disabled
+	Revoked    Reason = "revoked"    // the account's password changed, it was disabled, or the device was logged out
 	Stuck      Reason = "stuck"      // the peer took nothing for WriteTimeout
 	Overflow   Reason = "overflow"   // more was waiting than the queue may hold
 	Misbehaved Reason = "misbehaved" // the peer broke its protocol beyond repair
 	Failed     Reason = "failed"     // the server could not go on with it
+	Kicked     Reason = "kicked"     // somebody who administers closed it
 	Stopping   Reason = "stopping"   // the server stops
 )
 
-// Profile is how the connections of one gateway behave. It must not change once the hub knows it.
+// Profile is how the connections of one gateway behave, or some of them: a gateway may have several. It must not change
+// once the hub knows it.
 type Profile struct {
 	Gateway core.Gateway
 	Codec   Codec
@@ -62,6 +71,12 @@ type Profile struct {
 	QueueBytes int
 	// Farewell encodes what a user is told before the connection is closed for a reason; empty: nothing.
 	Farewell func(Reason, core.UserID) []byte
+	// Ping is sent to a session that is logged in and was silent for PingEvery, so that a peer which lives answers before
+	// Silence. Empty: nothing.
+	Ping      []byte
+	PingEvery time.Duration
+	// Presence: the gateway's clients are told who of the user's friends is online.
+	Presence bool
 
 	deliveries, lagging prometheus.Counter
 	connections, online prometheus.Gauge
@@ -80,6 +95,8 @@ type Source interface {
 	// Behind returns, for each conversation with messages that the user's clients of this gateway have not got,
 	// the position they have. The first call for a gateway pins where its clients start.
 	Behind(ctx context.Context, user core.UserID, gateway core.Gateway) ([]core.Position, error)
+	// Heads returns where each of the user's conversations ends.
+	Heads(ctx context.Context, user core.UserID) ([]core.Position, error)
 	// Page reads what follows a position and is for the viewer: nothing, of a room that they are not in. A session that
 	// only listens has no viewer, and hears what its gateway lets it hear. A whole page has what was deleted, too, and all
 	// that belongs to its messages; another one has only what is still to be read, with quotes and files.

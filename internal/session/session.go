@@ -42,6 +42,7 @@ const (
 type Session struct {
 	profile *Profile
 	conn    net.Conn
+	id      int64
 	heard   atomic.Int32 // the tick of the last inbound frame
 	viewer  atomic.Int64 // the actor's user, for the hub
 
@@ -74,11 +75,12 @@ type Session struct {
 
 // Open makes the session of an accepted connection. The caller reads from the connection and calls End when it stops.
 func (h *Hub) Open(p *Profile, conn net.Conn) *Session {
-	s := &Session{profile: p, conn: conn, reading: true}
+	s := &Session{profile: p, conn: conn, id: h.ids.Add(1), reading: true}
 	s.opened = h.wheel.now.Load()
 	s.heard.Store(s.opened)
 	p.connections.Inc()
-	h.wheel.add(s, remaining(s, s.opened))
+	left, _ := remaining(s, s.opened)
+	h.wheel.add(s, left)
 	if h.stopping.Load() {
 		s.Close(Stopping)
 	}

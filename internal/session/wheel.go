@@ -63,23 +63,26 @@ func (w *wheel) remove(s *Session) {
 	}
 }
 
-// turn moves to the next tick and returns the sessions that limit says are overdue.
-func (w *wheel) turn(left func(s *Session, now int32) int32) (overdue []*Session) {
+// turn moves to the next tick and returns the sessions that limit says are overdue, and those that are to be pinged.
+func (w *wheel) turn(limit func(s *Session, now int32) (left int32, ping bool)) (overdue, quiet []*Session) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := w.now.Add(1)
 	for s := w.slots[now%wheelSlots]; s != nil; {
 		next := s.next
 		w.unlink(s)
-		after := left(s, now)
-		if after <= 0 {
+		after, ping := limit(s, now)
+		switch {
+		case after <= 0:
 			overdue = append(overdue, s)
 			after = ticks(time.Second) // looked at again, should it not have ended
+		case ping:
+			quiet = append(quiet, s)
 		}
 		w.link(s, after)
 		s = next
 	}
-	return overdue
+	return overdue, quiet
 }
 
 // all returns every session on the wheel.
