@@ -124,7 +124,7 @@ func (s *Service) AuthenticateDevice(ctx context.Context, token string) (core.Ac
 	if err != nil {
 		return core.Actor{}, 0, fmt.Errorf("authenticate a device: %w", err)
 	}
-	return core.NewActor(u), c.Device, nil
+	return core.NewActor(u).OnDevice(int64(c.Device)), c.Device, nil
 }
 
 func (s *Service) parseAccess(ctx context.Context, token string) (claims, error) {

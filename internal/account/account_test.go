@@ -162,6 +162,7 @@ func (m *mailbox) last() letter {
 
 // inUnit stands for the audit log and the rooms. It writes their tables, which the store refuses outside a unit of work.
 type inUnit struct {
+	Rooms   // where links lead, for the tests of invitations
 	db      *store.DB
 	failing error
 }

@@ -80,7 +80,7 @@ func (s *Service) sendCode(ctx context.Context, from core.Origin, email string, 
 	if err != nil {
 		return err
 	}
-	if err := s.throttle.sending(ctx, key, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+	if err := s.throttle.sending(ctx, key, network(from.IP), s.perHour()); err != nil {
 		return err
 	}
 	if s.closed() {
@@ -125,13 +125,13 @@ func (s *Service) sendPhoneCode(ctx context.Context, from core.Origin, phone str
 		return err
 	}
 	// Asking is throttled before the answer tells whose number it is; what costs money, once something is to be sent.
-	if err := s.throttle.sending(ctx, phone, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+	if err := s.throttle.sending(ctx, phone, network(from.IP), s.perHour()); err != nil {
 		return err
 	}
 	if err := s.phoneFree(ctx, phone); err != nil {
 		return err
 	}
-	if err := s.throttle.texting(ctx, phone, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+	if err := s.throttle.texting(ctx, phone, network(from.IP), s.perHour()); err != nil {
 		return err
 	}
 	text, err := s.liveCode(ctx, phone, shortCode)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"parley/internal/core"
+	"parley/internal/store"
 )
 
 const (
@@ -88,7 +89,7 @@ func (s *Service) openDevice(ctx context.Context, actor core.Actor, from core.Or
 	if err != nil {
 		return Grant{}, err
 	}
-	_, err = s.db.Exec(ctx, `DELETE FROM device WHERE user_id = ?1 AND id NOT IN
+	_, err = s.dropDevices(ctx, `user_id = ?1 AND id NOT IN
 		(SELECT id FROM device WHERE user_id = ?1 ORDER BY used_at DESC, id DESC LIMIT ?2)`, a.user.ID, devicesMost)
 	if err != nil {
 		return Grant{}, err
@@ -173,7 +174,7 @@ func (s *Service) refresh(ctx context.Context, from core.Origin, family, secret 
 			hashOf(next), hash, address(from), now.UnixMilli(), now.UnixMilli(), now.Add(deviceLife).UnixMilli(), d.id)
 	case subtle.ConstantTimeCompare(hash, d.former) == 1 && now.UnixMilli()-d.rotated < refreshGrace.Milliseconds():
 	default:
-		if _, err := s.db.Exec(ctx, `DELETE FROM device WHERE id = ?`, d.id); err != nil {
+		if _, err := s.dropDevices(ctx, `id = ?`, d.id); err != nil {
 			return u, g, nil, err
 		}
 		return u, g, core.ErrNoToken, s.audit.Record(ctx, core.NewActor(a.user), "account.token_reused", target(d.user), "the device is logged out", from)
@@ -223,7 +224,10 @@ func (s *Service) CloseDevice(ctx context.Context, actor core.Actor, id DeviceID
 		return fmt.Errorf("close a device: %w", core.ErrLoginRequired)
 	}
 	err := s.db.Update(ctx, func(ctx context.Context) error {
-		n, err := s.db.Exec(ctx, `DELETE FROM device WHERE id = ? AND user_id = ?`, id, actor.User())
+		if err := s.present(ctx, actor, false); err != nil {
+			return err
+		}
+		n, err := s.dropDevices(ctx, `id = ? AND user_id = ?`, id, actor.User())
 		if err == nil && n == 0 {
 			err = core.ErrDeviceNotFound
 		}
@@ -233,6 +237,29 @@ func (s *Service) CloseDevice(ctx context.Context, actor core.Actor, id DeviceID
 		return fmt.Errorf("close a device: %w", err)
 	}
 	return nil
+}
+
+// dropDevices logs out the devices that a condition names, in the unit of work of the context, and returns how many those were.
+func (s *Service) dropDevices(ctx context.Context, where string, args ...any) (n int, err error) {
+	rows, err := s.db.Query(ctx, `DELETE FROM device WHERE `+where+` RETURNING user_id, id`, args...)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var user core.UserID
+		var id int64
+		if err := rows.Scan(&user, &id); err != nil {
+			return n, err
+		}
+		n++
+		store.AfterCommit(ctx, func() {
+			for _, fn := range s.ended {
+				fn(user, id)
+			}
+		})
+	}
+	return n, rows.Err()
 }
 
 func hashOf(b []byte) []byte {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"parley/internal/core"
@@ -264,6 +265,18 @@ func (s *Service) present(ctx context.Context, actor core.Actor, admin bool) err
 		return core.ErrLoginRequired
 	case admin && !now.user.Admin:
 		return core.ErrForbidden
+	case actor.Device() == 0:
+		return nil
 	}
-	return nil
+	return s.unlessOn(ctx, core.ErrLoginRequired, actor)
+}
+
+// unlessOn returns named if the device that the actor came by is logged out.
+func (s *Service) unlessOn(ctx context.Context, named error, actor core.Actor) error {
+	there, err := s.exists(ctx, `SELECT count(*) FROM device WHERE id = ? AND user_id = ? AND epoch = ? AND expires_at > ?`,
+		actor.Device(), actor.User(), actor.Epoch(), time.Now().UnixMilli())
+	if err == nil && !there {
+		err = named
+	}
+	return err
 }

@@ -26,6 +26,7 @@ type Registration struct {
 	Code        string // proves the phone number if there is one, otherwise the e-mail address
 	LongCode    bool   // the gateway's clients have theirs from SendLongCode
 	RequireCode bool   // the gateway's document asks for a code, whatever the policy
+	Invite      string // the token of a link into a room, which the new account is in then; "" for none
 	Password    Secret
 	Nick        string // "" for the name
 	Icon        string // "" for one of the clients' own pictures
@@ -40,9 +41,12 @@ type newcomer struct {
 	asSent                      bool
 }
 
-func (s *Service) closed() bool { return s.cfg.Registration != Open && s.cfg.Registration != Code }
+// closed reports whether nobody may register who was not invited.
+func (s *Service) closed() bool { p := s.Registration(); return p != Open && p != Code }
 
-// Register makes an account. A code that is needed, or given, must be right; it is used up only if the account is made.
+// Register makes an account. A code that is needed, or given, must be right; it is used up only if the account is made. So is
+// an invitation, which opens a server whose policy is Invite and stands for the code where one is needed; one that
+// does not work is core.ErrLinkNotFound.
 func (s *Service) Register(ctx context.Context, from core.Origin, r Registration) (core.User, error) {
 	u, err := s.register(ctx, from, r)
 	if err != nil {
@@ -61,14 +65,18 @@ func (s *Service) RegisterActor(ctx context.Context, from core.Origin, r Registr
 }
 
 func (s *Service) register(ctx context.Context, from core.Origin, r Registration) (core.User, error) {
-	byCode := r.RequireCode || r.Code != "" || s.cfg.Registration == Code
-	// A gateway whose clients know neither e-mail address nor phone number cannot register anybody by code.
-	if s.closed() || s.cfg.Registration == Code && r.Email == "" && r.Phone == "" && !r.RequireCode {
-		return core.User{}, core.ErrRegistrationClosed
+	byCode, err := s.byCode(r)
+	if err != nil {
+		return core.User{}, err
 	}
 	n, err := parseRegistration(r, byCode)
 	if err != nil {
 		return core.User{}, err
+	}
+	if r.Invite != "" {
+		if err := s.checkInvite(ctx, from, r.Invite); err != nil {
+			return core.User{}, err
+		}
 	}
 	if byCode {
 		if err := s.checkCode(ctx, n.recipient(r), r.Code); err != nil {
@@ -78,7 +86,7 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 	if err := s.checkFree(ctx, n); err != nil {
 		return core.User{}, err
 	}
-	if err := s.throttle.registering(ctx, network(from.IP), s.cfg.RegisterPerHour); err != nil {
+	if err := s.throttle.registering(ctx, network(from.IP), s.perHour()); err != nil {
 		return core.User{}, err
 	}
 	if n.hash, err = s.hash(ctx, r.Password); err != nil {
@@ -96,13 +104,44 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 		if err := s.create(ctx, &n); err != nil {
 			return err
 		}
-		return s.audit.Record(ctx, core.NewActor(n.user), "account.register", target(n.user.ID), "name "+n.user.Name, from)
+		detail := "name " + n.user.Name
+		if r.Invite != "" {
+			room, err := s.rooms.Admit(ctx, n.user.ID, r.Invite)
+			if err != nil {
+				return err
+			}
+			detail += fmt.Sprintf(", invited to conversation %d", room.ID)
+		}
+		return s.audit.Record(ctx, core.NewActor(n.user), "account.register", target(n.user.ID), detail, from)
 	})
 	if err != nil {
 		return core.User{}, err
 	}
 	s.welcome(ctx, n.user.ID, from)
 	return n.user, nil
+}
+
+// byCode reports whether a registration has to prove an e-mail address or a phone number, or core.ErrRegistrationClosed.
+func (s *Service) byCode(r Registration) (bool, error) {
+	policy, invited := s.Registration(), r.Invite != ""
+	given := r.RequireCode || r.Code != ""
+	switch {
+	case policy == Open, invited && (policy == Invite || policy == Code):
+		return given, nil
+	// A gateway whose clients know neither e-mail address nor phone number cannot register anybody by code.
+	case policy == Code && (r.Email != "" || r.Phone != "" || r.RequireCode):
+		return true, nil
+	}
+	return false, core.ErrRegistrationClosed
+}
+
+// checkInvite looks whether an invitation works, before anything is done that costs more. Guessing is throttled.
+func (s *Service) checkInvite(ctx context.Context, from core.Origin, token string) error {
+	if err := s.throttle.inviting(ctx, network(from.IP)); err != nil {
+		return err
+	}
+	_, err := s.rooms.LinkedRoom(ctx, token)
+	return err
 }
 
 // recipient is who gets the codes of a newcomer.

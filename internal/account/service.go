@@ -3,6 +3,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -48,9 +49,14 @@ type Auditor interface {
 	Record(ctx context.Context, actor core.Actor, action, target, detail string, from core.Origin) error
 }
 
-// Joiner makes a new account a member of the lobby, in the unit of work of the context.
-type Joiner interface {
+// Rooms takes new accounts in, in the unit of work of the context.
+type Rooms interface {
+	// JoinLobby makes a new account a member of the lobby.
 	JoinLobby(ctx context.Context, user core.UserID) error
+	// LinkedRoom returns where a link leads: core.ErrLinkNotFound if it does not work.
+	LinkedRoom(ctx context.Context, token string) (core.Conversation, error)
+	// Admit makes a user a member of the room that a link leads into, and counts its use.
+	Admit(ctx context.Context, user core.UserID, token string) (core.Conversation, error)
 }
 
 // Service is the accounts of one installation.
@@ -60,30 +66,38 @@ type Service struct {
 	mail     Mailer
 	texts    Texter
 	audit    Auditor
-	rooms    Joiner
-	cfg      Config
+	rooms    Rooms
+	cfg      Config // as the service began; what may change since is in live
+	live     live
 	hashes   *hasher
 	pairs    *pairs
 	logins   *logins
 	key      signingKey
 	revoked  []func(core.UserID, int64)
+	ended    []func(core.UserID, int64)
 	leaving  []func(context.Context, core.UserID) error
 }
 
 // New returns the service. All of Config's pointers must be set.
-func New(db *store.DB, keys *cluster.Local, mail Mailer, texts Texter, audit Auditor, rooms Joiner, cfg Config) *Service {
-	if cfg.Registration == "" {
-		cfg.Registration = Open
-	}
-	return &Service{
+func New(db *store.DB, keys *cluster.Local, mail Mailer, texts Texter, audit Auditor, rooms Rooms, cfg Config) *Service {
+	s := &Service{
 		db: db, throttle: throttle{keys}, mail: mail, texts: texts, audit: audit, rooms: rooms, cfg: cfg,
 		hashes: newHasher(defaultCost), pairs: newPairs(), logins: newLogins(),
 	}
+	s.SetRegistration(cmp.Or(cfg.Registration, Open))
+	s.SetLimits(cfg.RegisterPerHour, cfg.Requests)
+	return s
 }
 
 // OnRevoke registers what must happen when an account's epoch rises: everything that was proved under an older epoch
 // is void. fn runs after the commit and must not block. OnRevoke is called before the service is used.
 func (s *Service) OnRevoke(fn func(user core.UserID, epoch int64)) { s.revoked = append(s.revoked, fn) }
+
+// OnDeviceClosed registers what must happen when a device is logged out while the account's epoch stays: what was proved
+// on it is void. fn runs after the commit and must not block. OnDeviceClosed is called before the service is used.
+func (s *Service) OnDeviceClosed(fn func(user core.UserID, device int64)) {
+	s.ended = append(s.ended, fn)
+}
 
 // OnLeave registers what else has to go when somebody deletes their account. fn runs in the unit of work of the deletion.
 // OnLeave is called before the service is used.

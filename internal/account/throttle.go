@@ -16,6 +16,7 @@ const (
 	freeByPair     = 5  // failures of one network for one account before it has to wait
 	freeByAccount  = 20 // failures of all unknown networks for one account before they have to wait
 	failuresByIP   = 300
+	invitesByIP    = 300
 	ipWindow       = 10 * time.Minute
 	failureMemory  = time.Hour
 	firstWait      = 30 * time.Second
@@ -197,6 +198,11 @@ func (t throttle) registering(ctx context.Context, network string, limit int) er
 		return nil
 	}
 	return t.count(ctx, "parley:register:"+network, int64(limit), time.Hour)
+}
+
+// inviting counts an invitation that somebody comes with.
+func (t throttle) inviting(ctx context.Context, network string) error {
+	return t.count(ctx, "parley:invite:"+network, invitesByIP, ipWindow)
 }
 
 // sending counts a code that is asked for.

@@ -33,6 +33,9 @@ func (s *Service) IssueToken(ctx context.Context, actor core.Actor, kind TokenKi
 	}
 	token := newToken()
 	err := s.db.Update(ctx, func(ctx context.Context) error {
+		if err := s.present(ctx, actor, false); err != nil {
+			return err
+		}
 		if kind.Single {
 			if _, err := s.db.Exec(ctx, `DELETE FROM token WHERE user_id = ? AND kind = ?`, actor.User(), kind.Name); err != nil {
 				return err
@@ -129,15 +132,19 @@ func (s *Service) renew(ctx context.Context, id, used int64, now time.Time, ttl 
 // Sweep deletes tokens, devices and codes that have run out, a few at a time so that messages pass in between.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := time.Now()
-	for _, query := range []string{
-		`DELETE FROM token WHERE id IN (SELECT id FROM token WHERE expires_at <= ? LIMIT ?)`,
-		`DELETE FROM device WHERE id IN (SELECT id FROM device WHERE expires_at <= ? LIMIT ?)`,
-	} {
-		if err := s.sweep(ctx, query, now); err != nil {
-			return fmt.Errorf("sweep tokens: %w", err)
-		}
+	err := s.sweep(ctx, func(ctx context.Context) (int64, error) {
+		return s.db.Exec(ctx, `DELETE FROM token WHERE id IN (SELECT id FROM token WHERE expires_at <= ? LIMIT ?)`, now.UnixMilli(), sweepRows)
+	})
+	if err == nil {
+		err = s.sweep(ctx, func(ctx context.Context) (int64, error) {
+			n, err := s.dropDevices(ctx, `id IN (SELECT id FROM device WHERE expires_at <= ? LIMIT ?)`, now.UnixMilli(), sweepRows)
+			return int64(n), err
+		})
 	}
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	if err != nil {
+		return fmt.Errorf("sweep tokens: %w", err)
+	}
+	err = s.db.Update(ctx, func(ctx context.Context) error {
 		_, err := s.db.Exec(ctx, `DELETE FROM code WHERE expires_at <= ? AND day < ?`, now.UnixMilli(), days(now))
 		return err
 	})
@@ -147,12 +154,12 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// sweep runs a query that deletes some rows until it finds no more.
-func (s *Service) sweep(ctx context.Context, query string, now time.Time) error {
+// sweep has some rows deleted until there are no more.
+func (s *Service) sweep(ctx context.Context, some func(context.Context) (int64, error)) error {
 	for {
 		var n int64
 		err := s.db.Update(ctx, func(ctx context.Context) (err error) {
-			n, err = s.db.Exec(ctx, query, now.UnixMilli(), sweepRows)
+			n, err = some(ctx)
 			return err
 		})
 		if err != nil || n < sweepRows {

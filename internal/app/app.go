@@ -103,6 +103,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		a.chat.AccountChanged(user)
 		a.hub.Revoke(user, epoch)
 	})
+	a.accounts.OnDeviceClosed(a.hub.RevokeDevice)
 	a.control = control.New(a.accounts, log)
 	a.control.ServeImports(a.imports())
 	a.control.ServeArchives(a.archives(a.audit))

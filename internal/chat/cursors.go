@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -187,6 +188,24 @@ func (s *Service) lobbyStart(ctx context.Context, after, last core.Seq) (core.Se
 		WHERE conversation_id = ? AND seq > ? AND created_at >= ?`,
 		[]any{int64(last) + 1, int64(core.Lobby), int64(after), time.Now().Add(-lobbyReplayAge).UnixMilli()}, &young)
 	return max(after, young-1), err
+}
+
+// Heads returns where each of a user's conversations ends.
+func (s *Service) Heads(ctx context.Context, user core.UserID) (heads []core.Position, err error) {
+	rows, err := s.db.Query(ctx, `SELECT m.conversation_id, c.last_seq FROM member m JOIN conversation c ON c.id = m.conversation_id
+		WHERE m.user_id = ?`, int64(user))
+	if err != nil {
+		return nil, fmt.Errorf("heads: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p core.Position
+		if err := rows.Scan(&p.Conversation, &p.Seq); err != nil {
+			return nil, fmt.Errorf("heads: %w", err)
+		}
+		heads = append(heads, p)
+	}
+	return heads, rows.Err()
 }
 
 // Page reads what follows a position of a conversation. Of a room it has what was said while the viewer is in it; viewer 0

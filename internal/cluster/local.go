@@ -37,6 +37,15 @@ func (l *Local) Get(_ context.Context, key string) (string, bool, error) {
 	return e.value, ok, nil
 }
 
+// Take returns the value of a live key and deletes it: of many who take at once, one gets it.
+func (l *Local) Take(_ context.Context, key string) (string, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.live(key)
+	delete(l.keys, key)
+	return e.value, ok, nil
+}
+
 // Set stores a value that lives for ttl.
 func (l *Local) Set(_ context.Context, key, value string, ttl time.Duration) error {
 	l.mu.Lock()

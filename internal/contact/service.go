@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -27,18 +28,24 @@ type Config struct {
 
 // Service keeps the rules of friendship. A friendship is two entries, one in each user's list.
 type Service struct {
-	db       *store.DB
-	nameKey  func(string) string
-	publish  func(core.Event)
-	cfg      Config
-	onChange []func(a, b core.UserID) // complete before the first call of a method
+	db        *store.DB
+	nameKey   func(string) string
+	publish   func(core.Event)
+	strangers atomic.Bool              // people who are not friends may write to each other
+	onChange  []func(a, b core.UserID) // complete before the first call of a method
 }
 
 // New returns the service. nameKey folds a name to the key that names are unique by. publish gets the events after
 // their commit, in commit order, and must not block.
 func New(db *store.DB, nameKey func(string) string, publish func(core.Event), cfg Config) *Service {
-	return &Service{db: db, nameKey: nameKey, publish: publish, cfg: cfg}
+	s := &Service{db: db, nameKey: nameKey, publish: publish}
+	s.SetStrangers(cfg.Strangers)
+	return s
 }
+
+// SetStrangers says whether people who are not friends may write to each other from now on. Who has just written may go on for
+// as long as a good answer of MayWrite is remembered.
+func (s *Service) SetStrangers(may bool) { s.strangers.Store(may) }
 
 // OnChange has fn called after each commit that changed a friendship or a block between a and b, so that what was known
 // of who may write to whom can be dropped. fn must not block. It must be called before the service is used.
@@ -291,7 +298,7 @@ func (s *Service) MayWrite(ctx context.Context, from, to core.UserID) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("may write: %w", err)
-	case blocked, from == to, !friend && !s.cfg.Strangers:
+	case blocked, from == to, !friend && !s.strangers.Load():
 		return core.ErrNotFriends
 	}
 	return nil

@@ -26,6 +26,8 @@ func (emptySource) Behind(context.Context, core.UserID, core.Gateway) ([]core.Po
 	return nil, nil
 }
 
+func (emptySource) Heads(context.Context, core.UserID) ([]core.Position, error) { return nil, nil }
+
 func (emptySource) Page(_ context.Context, _ core.UserID, _ core.ConversationID, after core.Seq, _ bool) (session.Page, error) {
 	return session.Page{End: after}, nil
 }

@@ -60,6 +60,13 @@ func (m *feedModel) Behind(context.Context, core.UserID, core.Gateway) (behind [
 	return behind, nil
 }
 
+func (m *feedModel) Heads(context.Context, core.UserID) (heads []core.Position, _ error) {
+	for conv, authors := range m.stored {
+		heads = append(heads, core.Position{Conversation: conv, Seq: core.Seq(len(authors))})
+	}
+	return heads, nil
+}
+
 func (m *feedModel) Page(_ context.Context, _ core.UserID, conv core.ConversationID, after core.Seq, _ bool) (Page, error) {
 	page := Page{End: after}
 	for _, author := range m.stored[conv][after:] {

@@ -46,7 +46,7 @@ type userShard struct {
 	mu      sync.RWMutex // guards the maps and the sessions' peer links
 	users   map[core.UserID]*Session
 	revoked map[core.UserID]revocation
-	closed  map[device]time.Time // logins that ended of late
+	closed  map[device]time.Time   // logins that ended of late
 	moves   map[core.UserID][]move // in their order
 }
 

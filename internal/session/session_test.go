@@ -52,7 +52,7 @@ func TestTheOlderWins(t *testing.T) {
 	older.Must(t, "ping x")
 	older.Expect(t, "pong x")
 	_ = older.Close()
-	until(t, "the older is gone", func() bool { return !b.Hub.Online(ann) })
+	until(t, "the older is gone", func() bool { return !b.Hub.Online([]core.UserID{ann})[0] })
 	login(t, newer, ann)
 }
 
@@ -65,7 +65,7 @@ func TestAClosingSessionDoesNotWin(t *testing.T) {
 	b.login(ann)
 	_ = older.Close()
 	until(t, "the older has ended", func() bool { return b.Hub.Connections() == 1 })
-	if !b.Hub.Online(ann) {
+	if !b.Hub.Online([]core.UserID{ann})[0] {
 		t.Error("the end of the older took the newer off")
 	}
 	if n := b.Metric(`parley_session_connections{gateway="line",state="online"}`); n != 1 {
@@ -78,7 +78,7 @@ func TestALoginTwiceOnOneConnectionIsRefused(t *testing.T) {
 	c := b.login(ann)
 	c.Must(t, "login 1002", "ping x")
 	c.Expect(t, "err login "+core.ErrAlreadyOnline.Error(), "pong x")
-	if b.Hub.Online(bob) {
+	if b.Hub.Online([]core.UserID{bob})[0] {
 		t.Error("the refused user is online")
 	}
 }
@@ -93,7 +93,7 @@ func TestALoginThatRacesWithTheEndLeavesNothingBehind(t *testing.T) {
 		wg.Go(func() { _ = b.Hub.Register(s, as(ann), session.NewerWins, []core.ConversationID{roomA}) })
 		wg.Go(func() { s.End(true) })
 		wg.Wait()
-		if b.Hub.Online(ann) {
+		if b.Hub.Online([]core.UserID{ann})[0] {
 			t.Fatal("the session has ended, and is online")
 		}
 		_ = here.Close()
