@@ -183,12 +183,14 @@ func (s *Service) Edit(ctx context.Context, actor core.Actor, id core.Conversati
 	if err != nil {
 		return core.Message{}, fmt.Errorf("edit message %d of conversation %d: %w", seq, id, err)
 	}
-	err = s.alter(ctx, actor, id, seq, toPost, core.Edited, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
+	err = s.alter(ctx, actor, id, seq, toPost, core.MessageChanged{Kind: core.Edited}, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
 		switch {
 		case m.Author.ID != actor.User():
 			return false, core.ErrForbidden
 		case m.Deleted:
 			return false, core.ErrMessageNotFound
+		case text == "" && m.File == nil:
+			return false, core.ErrEmptyMessage
 		case m.Text == text:
 			return false, nil
 		}
@@ -211,8 +213,6 @@ func (s *Service) mentionsOfEdit(ctx context.Context, actor core.Actor, id core.
 	switch {
 	case err != nil:
 		return nil, err
-	case text == "":
-		return nil, core.ErrEmptyMessage
 	case len(text) > MaxText:
 		return nil, core.ErrMessageTooLong
 	}
@@ -226,7 +226,7 @@ func (s *Service) mentionsOfEdit(ctx context.Context, actor core.Actor, id core.
 // Delete takes a message's text away, for everybody: the actor's own, or anybody's in a room where the actor may. Its number
 // stays.
 func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, seq core.Seq) error {
-	err := s.alter(ctx, actor, id, seq, toRead, core.Deleted, func(ctx context.Context, p place, m *core.Message) (bool, error) {
+	err := s.alter(ctx, actor, id, seq, toRead, core.MessageChanged{Kind: core.Deleted}, func(ctx context.Context, p place, m *core.Message) (bool, error) {
 		if m.Author.ID != actor.User() {
 			if p.conversation.Kind == core.Direct {
 				return false, core.ErrForbidden
@@ -262,9 +262,9 @@ func (s *Service) clearMentions(ctx context.Context, id core.ConversationID, seq
 	return err
 }
 
-// alter changes a message in a unit of work, numbers the change and tells of it. do reports whether it changed anything; what
+// alter changes a message in a unit of work, numbers the change and tells of it; what has its kind. do reports whether it changed anything; what
 // the message is then goes to out, unless that is nil.
-func (s *Service) alter(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, need right, kind core.ChangeKind,
+func (s *Service) alter(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, need right, what core.MessageChanged,
 	do func(ctx context.Context, p place, m *core.Message) (bool, error), out *core.Message,
 ) error {
 	return s.db.Update(ctx, func(ctx context.Context) error {
@@ -277,7 +277,7 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 			return err
 		}
 		// Their own is theirs wherever it stands, and who keeps order in a room need not have been there when it was lost.
-		keepsOrder := kind == core.Deleted && p.conversation.Kind == core.Room && p.standing.may(toDelete) == nil
+		keepsOrder := what.Kind == core.Deleted && p.conversation.Kind == core.Room && p.standing.may(toDelete) == nil
 		if seq <= p.floor && m.Author.ID != actor.User() && !keepsOrder {
 			return core.ErrMessageNotFound
 		}
@@ -292,15 +292,30 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 			if m, err = s.message(ctx, id, seq); err != nil {
 				return err
 			}
-			s.publishAfter(ctx, core.MessageChanged{
-				Conversation: p.conversation, Kind: kind, Message: m, By: authorOf(actor), Members: p.members,
-			})
+			what.Conversation, what.Message, what.By, what.Members = p.conversation, m, authorOf(actor), p.members
+			if what.Hidden, err = s.hiddenFrom(ctx, p, seq); err != nil {
+				return err
+			}
+			s.publishAfter(ctx, what)
 		}
 		if out != nil {
 			*out = m
 		}
 		return nil
 	})
+}
+
+// hiddenFrom returns the members of a conversation who came too late to read a message.
+func (s *Service) hiddenFrom(ctx context.Context, p place, seq core.Seq) (users []core.UserID, err error) {
+	if p.conversation.Kind == core.Direct || p.conversation.Public && seq > p.standing.opened {
+		return nil, nil
+	}
+	return users, s.each(ctx, func(scan func(...any) error) error {
+		var u core.UserID
+		err := scan(&u)
+		users = append(users, u)
+		return err
+	}, `SELECT user_id FROM member WHERE conversation_id = ? AND joined_seq >= ? ORDER BY user_id`, int64(p.conversation.ID), int64(seq))
 }
 
 // numberChange gives a message that was changed the next number of a change.

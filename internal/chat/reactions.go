@@ -20,7 +20,11 @@ const (
 
 // React gives an emoji to a message, or takes it back.
 func (s *Service) React(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, emoji string, give bool) (m core.Message, err error) {
-	err = s.alter(ctx, actor, id, seq, toPost, core.Reacted, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
+	what := core.MessageChanged{Kind: core.Reacted}
+	if give {
+		what.Emoji = emoji
+	}
+	err = s.alter(ctx, actor, id, seq, toPost, what, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
 		switch {
 		case !isEmoji(emoji):
 			return false, core.ErrInvalid

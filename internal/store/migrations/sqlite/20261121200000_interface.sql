@@ -3,6 +3,9 @@
 -- What a message has attached.
 ALTER TABLE message ADD COLUMN file_id INTEGER NOT NULL DEFAULT 0;
 
+-- Who came to a conversation after a message.
+CREATE INDEX member_joined ON member (conversation_id, joined_seq);
+
 -- Rises with every change of somebody's friends, requests, remarks and blocks, so that a client knows whether to ask for them again.
 ALTER TABLE "user" ADD COLUMN contacts_version INTEGER NOT NULL DEFAULT 0;
 
@@ -27,4 +30,5 @@ CREATE INDEX report_reporter ON report (reporter_id, created_at);
 -- +goose Down
 DROP TABLE report;
 ALTER TABLE "user" DROP COLUMN contacts_version;
+DROP INDEX member_joined;
 ALTER TABLE message DROP COLUMN file_id;
