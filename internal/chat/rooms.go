@@ -27,18 +27,22 @@ const (
 
 // RoomForm is what the maker of a room says of it.
 type RoomForm struct {
-	Name   string
-	Topic  string
-	Public bool
+	Name    string
+	Topic   string
+	Public  bool
+	Members []core.UserID // whom the maker brings into it at once
 }
 
-// CreateRoom makes a room that the actor owns.
+// CreateRoom makes a room that the actor owns. If one of those who shall be in it may not be brought, there is none.
 func (s *Service) CreateRoom(ctx context.Context, actor core.Actor, form RoomForm) (room core.Conversation, err error) {
 	if !actor.Known() {
 		return room, core.ErrLoginRequired
 	}
 	if err := form.check(); err != nil {
 		return room, fmt.Errorf("make a room: %w", err)
+	}
+	if len(form.Members) > maxListed {
+		return room, fmt.Errorf("make a room: %w", core.ErrTooMany)
 	}
 	room = core.Conversation{Kind: core.Room, Name: form.Name, Topic: form.Topic, Public: form.Public}
 	err = s.db.Update(ctx, func(ctx context.Context) error {
@@ -53,7 +57,18 @@ func (s *Service) CreateRoom(ctx context.Context, actor core.Actor, form RoomFor
 			[]any{room.Name, room.Topic, room.Public, time.Now().UnixMilli()}, &room.ID); err != nil {
 			return err
 		}
-		return s.enter(ctx, room, actor.User(), core.Owner, actor.User())
+		if err := s.enter(ctx, room, actor.User(), core.Owner, actor.User()); err != nil {
+			return err
+		}
+		for _, user := range form.Members {
+			if user == actor.User() {
+				continue
+			}
+			if err := s.Bring(ctx, actor, room.ID, user); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return core.Conversation{}, fmt.Errorf("make a room: %w", err)
@@ -94,7 +109,7 @@ func (s *Service) EditRoom(ctx context.Context, actor core.Actor, id core.Conver
 		if err := st.may(toName); err != nil {
 			return err
 		}
-		form := RoomForm{st.room.Name, st.room.Topic, st.room.Public}
+		form := RoomForm{Name: st.room.Name, Topic: st.room.Topic, Public: st.room.Public}
 		if edit.Public != nil && *edit.Public != form.Public {
 			do := toClose
 			if *edit.Public {

@@ -44,7 +44,8 @@ var (
 	errForm    = &ownError{"The upload failed", refusal{http.StatusBadRequest, 30001, validation}}
 )
 
-// byError are the errors with a code of their own; 10001 to 10005 and 30001 to 30003 are the document's.
+// byError are the errors with a code of their own; 10001 to 10005 and 30001 to 30003 are the document's, and so are 20001 to 20004, for
+// its meetings.
 // docs/protocols/api.md#codes.
 var byError = []struct {
 	err error
@@ -75,6 +76,18 @@ var byError = []struct {
 	{core.ErrDeviceNotFound, refusal{http.StatusNotFound, 10014, notFound}},
 	{core.ErrRequestNotFound, refusal{http.StatusNotFound, 10015, notFound}},
 	{core.ErrNotFriends, refusal{http.StatusForbidden, 10016, permission}},
+	{core.ErrConversationNotFound, refusal{http.StatusNotFound, 20101, notFound}},
+	{core.ErrMemberNotFound, refusal{http.StatusNotFound, 20102, notFound}},
+	{core.ErrMessageNotFound, refusal{http.StatusNotFound, 20103, notFound}},
+	{core.ErrLinkNotFound, refusal{http.StatusNotFound, 20104, notFound}},
+	{core.ErrMuted, refusal{http.StatusForbidden, 20105, permission}},
+	{core.ErrShutOut, refusal{http.StatusForbidden, 20106, permission}},
+	{core.ErrOwnerStays, refusal{http.StatusConflict, 20107, conflict}},
+	{core.ErrTooMany, refusal{http.StatusConflict, 20108, conflict}},
+	{core.ErrClientIDReused, refusal{http.StatusConflict, 20109, conflict}},
+	{core.ErrEmptyMessage, refusal{http.StatusBadRequest, 20110, validation}},
+	{core.ErrMessageTooLong, refusal{http.StatusBadRequest, 20111, validation}},
+	{core.ErrInvalidTopic, refusal{http.StatusBadRequest, 20112, validation}},
 	{core.ErrNotAPicture, refusal{http.StatusBadRequest, 30002, validation}},
 	{core.ErrFileTooLarge, refusal{http.StatusRequestEntityTooLarge, 30003, validation}},
 }

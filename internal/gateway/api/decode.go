@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -40,7 +41,7 @@ func op[In, Out any](status int, fn func(*call, In) (Out, error)) operation {
 		if err != nil {
 			return err
 		}
-		return c.answer(status, answer, secret)
+		return c.answer(cmp.Or(c.status, status), answer, secret)
 	}}
 }
 

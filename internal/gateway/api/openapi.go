@@ -44,7 +44,7 @@ func document(table []route) []byte {
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "Parley", "version": "1", "license": object{"name": "see the file LICENSE"},
-			"description": "Accounts, devices and contacts. Every answer is an envelope of code, message, data and timestamp; one that is no success has error in place of data.",
+			"description": "Accounts, contacts, conversations and rooms. Every answer is an envelope of code, message, data and timestamp; one that is no success has error in place of data.",
 		},
 		"servers": []object{{"url": "/"}},
 		"paths":   paths,
@@ -102,7 +102,7 @@ func (d *describer) parameters(r route) (params []object) {
 			continue
 		}
 		schema := d.schema(f.Type)
-		if f.Type.Kind() != reflect.String && name != "page" && name != "page_size" {
+		if f.Type.Kind() != reflect.String && !slices.Contains([]string{"page", "page_size", "after", "limit"}, name) {
 			schema["minimum"] = 1
 		}
 		p := object{"name": name, "in": where, "required": where == "path", "schema": schema}
@@ -132,7 +132,11 @@ func (d *describer) responses(r route) object {
 	default:
 		success["content"] = object{"application/json": object{"schema": envelopeOf(d.schema(r.out))}}
 	}
-	return object{strconv.Itoa(r.status): success, "default": failed}
+	all := object{strconv.Itoa(r.status): success, "default": failed}
+	if r.instead != 0 {
+		all[strconv.Itoa(r.instead)] = success
+	}
+	return all
 }
 
 // envelopeOf is the schema of a success with data, or of a failure if there is none.

@@ -18,9 +18,16 @@ const (
 type operation struct {
 	run      func(*call) error
 	status   int // of success
+	instead  int // another status of success, 0 if there is none
 	in, out  reflect.Type
 	takes    string // the media type of the body, if it is not JSON
 	produces string // the media type of the answer, if it is not the envelope
+}
+
+// or says that the route can also succeed with another status.
+func (o operation) or(status int) operation {
+	o.instead = status
+	return o
 }
 
 // route is one method at one path.
@@ -83,6 +90,43 @@ func (g *Gateway) routes() []route {
 		{get, "/contacts/blocks", "contacts", users, "Whom one has blocked.", op(200, blocks)},
 		{put, "/contacts/blocks/{user_id}", "contacts", users, "Block somebody. It ends a friendship.", op(200, block)},
 		{remove, "/contacts/blocks/{user_id}", "contacts", users, "Take a block back.", op(200, unblock)},
+
+		{get, "/conversations", "conversations", users, "One's direct chats and rooms, each with its newest message.", op(200, conversations)},
+		{get, "/conversations/{conversation_id}", "conversations", users, "One of them.", op(200, showConversation)},
+		{post, "/conversations/direct", "conversations", users, "One's direct chat with somebody.", op(200, openDirect)},
+
+		{get, "/conversations/{conversation_id}/messages", "messages", users, "A stretch of a conversation, the newest if nothing else is asked for.", op(200, history)},
+		{post, "/conversations/{conversation_id}/messages", "messages", users, "Send a message. One that was sent before is answered with 200.", op(201, postMessage).or(200)},
+		{get, "/conversations/{conversation_id}/messages/{seq}", "messages", users, "A message.", op(200, showMessage)},
+		{put, "/conversations/{conversation_id}/messages/{seq}", "messages", users, "Give a message of one's own another text.", op(200, editMessage)},
+		{remove, "/conversations/{conversation_id}/messages/{seq}", "messages", users, "Take a message back, for everybody.", op(200, deleteMessage)},
+		{put, "/conversations/{conversation_id}/messages/{seq}/reactions", "messages", users, "Give a message an emoji.", op(200, react)},
+		{remove, "/conversations/{conversation_id}/messages/{seq}/reactions", "messages", users, "Take an emoji back.", op(200, unreact)},
+		{get, "/conversations/{conversation_id}/changes", "messages", users, "Messages that were changed, as they are now, by their last changes.", op(200, changes)},
+		{post, "/messages/direct", "messages", users, "Send a message to somebody directly.", op(201, postDirectly).or(200)},
+		{get, "/messages/search", "search", users, "Find messages by what they say.", op(200, findMessages)},
+
+		{put, "/conversations/{conversation_id}/read", "reading", users, "Tell how far one has read.", op(200, markRead)},
+		{get, "/conversations/{conversation_id}/readers", "reading", users, "How far the members have read.", op(200, readers)},
+		{post, "/conversations/{conversation_id}/typing", "reading", users, "Tell the others that one is writing something.", op(200, typing)},
+
+		{post, "/rooms", "rooms", users, "Make a room.", op(201, makeRoom)},
+		{get, "/rooms/public", "rooms", users, "Rooms that everybody may join.", op(200, publicRooms)},
+		{put, "/rooms/{conversation_id}", "rooms", users, "Change a room's name, its topic, or who may find it.", op(200, editRoom)},
+		{post, "/rooms/{conversation_id}/join", "rooms", users, "Join a public room.", op(200, joinRoom)},
+		{post, "/rooms/{conversation_id}/leave", "rooms", users, "Leave a room.", op(200, leaveRoom)},
+
+		{get, "/rooms/{conversation_id}/members", "members", users, "Who is in a room.", op(200, members)},
+		{post, "/rooms/{conversation_id}/members", "members", users, "Bring somebody into a room.", op(201, bring)},
+		{put, "/rooms/{conversation_id}/members/{user_id}", "members", users, "Appoint or dismiss an admin, or mute a member.", op(200, amendMember)},
+		{remove, "/rooms/{conversation_id}/members/{user_id}", "members", users, "Remove a member.", op(200, removeMember)},
+		{post, "/rooms/{conversation_id}/owner", "members", users, "Hand a room over to another member.", op(200, handOver)},
+
+		{get, "/rooms/{conversation_id}/links", "invitations", users, "The links into a room that work.", op(200, roomLinks)},
+		{post, "/rooms/{conversation_id}/links", "invitations", users, "Make a link into a room.", op(201, makeLink)},
+		{remove, "/rooms/{conversation_id}/links/{link_id}", "invitations", users, "Make a link work no more.", op(200, revokeLink)},
+		{get, "/invites/{token}", "invitations", everybody, "Where a link leads.", op(200, showInvite)},
+		{post, "/invites/{token}/join", "invitations", users, "Join the room that a link leads into.", op(200, followInvite)},
 
 		{get, "/admin/users", "administration", admins, "All accounts, a page at a time.", op(200, listUsers)},
 		{post, "/admin/users", "administration", admins, "Make an account.", op(201, addUser)},

@@ -148,6 +148,7 @@ type call struct {
 	actor  core.Actor
 	device account.DeviceID
 	body   []byte // of JSON
+	status int    // of the success, if it is not the route's usual one
 	begun  bool   // something of the answer was written
 }
 

@@ -17,8 +17,10 @@ var update = flag.Bool("update", false, "write what the server answers into the 
 
 // TestTranscripts plays the files in testdata. In them, "name > METHOD path body" is a request below the prefix, made with the
 // token that name has got, and "name < status body" its answer. "(picture)" is a form with a PNG in it, "(words)" one with
-// a text. "name administers" makes an administrator. What changes from run to run stands in angle brackets; in a request
-// <refresh> and <device> are the last that name has got, and <code ADDRESS> is what was mailed there.
+// a text. "name administers" makes an administrator, "name joins" another account, "name and name are friends" says it all, and "name finds word" waits
+// until the word is in the index. What
+// changes from run to run stands in angle brackets; in a request <refresh> and <device> are the last that name has got, <code ADDRESS>
+// is what was mailed there, and <link> is the token of the last link that was made.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -64,6 +66,7 @@ type play struct {
 	*world
 	clients map[string]*client
 	files   []string
+	link    string
 	last    answer
 	out     strings.Builder
 }
@@ -73,6 +76,13 @@ func (p *play) line(line string) {
 	got := line
 	if name, ok := strings.CutSuffix(line, " administers"); ok {
 		p.clients[name] = p.admin(name)
+	} else if name, ok := strings.CutSuffix(line, " joins"); ok {
+		p.clients[name] = p.join(name)
+	} else if name, word, ok := strings.Cut(line, " finds "); ok {
+		p.clients[name].until("/messages/search?q="+word, func(a answer) bool { return a.at("items/0") != "" })
+	} else if names, ok := strings.CutSuffix(line, " are friends"); ok {
+		one, other, _ := strings.Cut(names, " and ")
+		p.clients[one].befriend(p.clients[other])
 	} else if name, text, ok := strings.Cut(line, " > "); ok && !strings.HasPrefix(line, "#") {
 		p.request(name, text)
 	} else if name, text, ok := strings.Cut(line, " < "); ok && !strings.HasPrefix(line, "#") {
@@ -94,7 +104,7 @@ func (p *play) request(name, text string) {
 		c = p.stranger()
 		p.clients[name] = c
 	}
-	text = strings.NewReplacer("<refresh>", c.refresh, "<device>", fmt.Sprint(c.device)).Replace(text)
+	text = strings.NewReplacer("<refresh>", c.refresh, "<device>", fmt.Sprint(c.device), "<link>", p.link).Replace(text)
 	text = mailed.ReplaceAllStringFunc(text, func(s string) string { return p.mail.code(mailed.FindStringSubmatch(s)[1]) })
 	for i, file := range p.files {
 		text = strings.ReplaceAll(text, fmt.Sprintf("<file-%d>", i+1), file)
@@ -111,10 +121,14 @@ func (p *play) request(name, text string) {
 	}
 	if strings.HasPrefix(p.last.header.Get("Content-Type"), "image/") {
 		p.last.body = p.last.header.Get("Content-Type")
-	} else if p.last.status < 300 && strings.Contains(p.last.body, `"token":`) {
+	} else if p.last.status < 300 && strings.Contains(p.last.body, `"refresh_token":`) {
 		c.take(p.last)
+	} else if m := linkForm.FindStringSubmatch(p.last.body); m != nil {
+		p.link = m[1]
 	}
 }
+
+var linkForm = regexp.MustCompile(`"token":"([\w-]{22})"`)
 
 var fileForm = regexp.MustCompile(`(/avatars/\d+/)([a-z0-9]{26}\.(jpg|png))`)
 
@@ -124,6 +138,9 @@ var unsteady = []struct {
 }{
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "<token>"},
 	{regexp.MustCompile(`"refresh_token":"[\w-]{64}"`), `"refresh_token":"<refresh>"`},
+	{linkForm, `"token":"<link>"`},
+	{regexp.MustCompile(`/invite/[\w-]{22}`), "/invite/<link>"},
+	{regexp.MustCompile(`"cursor":"[^"]+"`), `"cursor":"<cursor>"`},
 	{regexp.MustCompile(`"request_id":"\w+"`), `"request_id":"<id>"`},
 	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), `"<time>"`},
 	{regexp.MustCompile(`http://127.0.0.1:\d+`), "http://host"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -156,6 +157,25 @@ func (c *client) take(a answer) {
 	}
 	a.read(&in)
 	c.id, c.device, c.name, c.access, c.refresh = in.UserID, in.DeviceID, in.Username, in.Token, in.RefreshToken
+}
+
+// until asks again until the answer is as it shall be.
+func (c *client) until(path string, good func(answer) bool) answer {
+	c.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if a := c.get(path); a.status == http.StatusOK && good(a) {
+			return a
+		} else if time.Now().After(deadline) {
+			c.t.Fatalf("%s: it stays %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+// befriend makes friends of two.
+func (c *client) befriend(other *client) {
+	c.t.Helper()
+	c.post("/contacts/requests", fmt.Sprintf(`{"user_id":%d}`, other.id)).ok(201)
+	other.post(fmt.Sprintf("/contacts/requests/%d/accept", c.id), "").ok(200)
 }
 
 // answer is what came back.
