@@ -88,6 +88,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		Registration: cfg.Account.Registration, RegisterPerHour: cfg.Limits.Register, Requests: cfg.Limits.Requests,
 		AvatarDir: a.path(avatarDir), Log: log, Metrics: a.metrics, Goroutines: a.goroutines,
 	})
+	a.contacts.Ask(a.accounts)
 	a.accounts.OnLeave(a.contacts.Forget)
 	a.accounts.OnLeave(a.chat.LeaveAll)
 	a.files, err = file.New(ctx, file.Config{
@@ -107,6 +108,11 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	a.control = control.New(a.accounts, log)
 	a.control.ServeImports(a.imports())
 	a.control.ServeArchives(a.archives(a.audit))
+	a.hub.OnPresence(func(user core.UserID, online bool) {
+		if err := a.contacts.ShowPresence(context.Background(), user, online); err != nil {
+			log.Error("friends were not told who is online", "uid", user, "err", err)
+		}
+	})
 	a.hub.Start(a.chat)
 	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })
 	a.metrics.Gauge("chat", "pending_posts", "Posts that wait for their commit.", func() float64 { return float64(a.chat.Pending()) })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,9 +36,10 @@ type town struct {
 	db *store.DB
 	*contact.Service
 
-	mu      sync.Mutex // guards events and changes
-	events  []core.Event
-	changes []pair
+	mu       sync.Mutex // guards the following
+	events   []core.Event
+	changes  []pair
+	versions map[core.UserID]int64 // of whose contacts were said to have changed
 }
 
 func newTown(t testing.TB, cfg contact.Config) *town {
@@ -53,10 +55,14 @@ func newTown(t testing.TB, cfg contact.Config) *town {
 			t.Error(err)
 		}
 	})
-	w := &town{TB: t, db: db}
+	w := &town{TB: t, db: db, versions: map[core.UserID]int64{}}
 	w.Service = contact.New(db, strings.ToLower, func(e core.Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if c, ok := e.(core.ContactsChanged); ok {
+			w.versions[c.User] = c.Version
+			return
+		}
 		w.events = append(w.events, e)
 	}, cfg)
 	w.OnChange(func(a, b core.UserID) {
@@ -138,7 +144,25 @@ func (w *town) must(err error) {
 	}
 }
 
-// heard returns the events and changes since the last call.
+// touched returns whose contacts were said to have changed since the last call, and checks that the version said is the
+// one that they are given when they ask.
+func (w *town) touched() (users []core.UserID) {
+	w.Helper()
+	w.mu.Lock()
+	versions := w.versions
+	w.versions = map[core.UserID]int64{}
+	w.mu.Unlock()
+	for u, version := range versions {
+		if now, err := w.ContactsVersion(w.Context(), as(u)); err == nil && now != version {
+			w.Errorf("%d was told of version %d, it is %d", u, version, now)
+		}
+		users = append(users, u)
+	}
+	slices.Sort(users)
+	return users
+}
+
+// heard returns the events, but for those of versions, and changes since the last call.
 func (w *town) heard() (events []core.Event, changes []pair) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,16 +10,16 @@ import (
 
 // Refuse answers a request to the actor with no. Its sender is not told, and rings no second time for a day.
 func (s *Service) Refuse(ctx context.Context, actor core.Actor, from core.UserID) error {
-	if !actor.Known() {
-		return core.ErrLoginRequired
-	}
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.update(ctx, actor, func(ctx context.Context) error {
 		n, err := s.db.Exec(ctx, `UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`,
 			refused, int64(from), int64(actor.User()), pending)
 		if err == nil && n == 0 {
 			err = core.ErrRequestNotFound
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.touch(ctx, actor.User())
 	})
 	if err != nil {
 		return fmt.Errorf("refuse a friend request: %w", err)
@@ -72,15 +72,15 @@ func (s *Service) sent(ctx context.Context, from core.UserID) (list []SentReques
 
 // SetRemark changes what stands beside a friend in the actor's list: core.ErrNotFriends if it is none.
 func (s *Service) SetRemark(ctx context.Context, actor core.Actor, friend core.UserID, remark string) error {
-	if !actor.Known() {
-		return core.ErrLoginRequired
-	}
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.update(ctx, actor, func(ctx context.Context) error {
 		n, err := s.db.Exec(ctx, `UPDATE friend SET back = ? WHERE self_id = ? AND friend_id = ?`, cut(remark, maxNote), int64(actor.User()), int64(friend))
 		if err == nil && n == 0 {
 			err = core.ErrNotFriends
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.touch(ctx, actor.User())
 	})
 	if err != nil {
 		return fmt.Errorf("set a remark: %w", err)
@@ -90,16 +90,14 @@ func (s *Service) SetRemark(ctx context.Context, actor core.Actor, friend core.U
 
 // Unfriend ends a friendship on both sides; the other is not told. It is done at once if there is none.
 func (s *Service) Unfriend(ctx context.Context, actor core.Actor, friend core.UserID) error {
-	if !actor.Known() {
-		return core.ErrLoginRequired
-	}
 	a, b := int64(actor.User()), int64(friend)
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.update(ctx, actor, func(ctx context.Context) error {
 		n, err := s.db.Exec(ctx, `DELETE FROM friend WHERE (self_id, friend_id) IN (VALUES (?1, ?2), (?2, ?1))`, a, b)
-		if n > 0 {
-			s.changed(ctx, actor.User(), friend)
+		if err != nil || n == 0 {
+			return err
 		}
-		return err
+		s.changed(ctx, actor.User(), friend)
+		return s.touch(ctx, actor.User(), friend)
 	})
 	if err != nil {
 		return fmt.Errorf("end a friendship: %w", err)
@@ -139,6 +137,12 @@ func (s *Service) blocked(ctx context.Context, user core.UserID) (list []core.Us
 
 // Forget takes a user out of everybody's lists, in the unit of work that deletes the account.
 func (s *Service) Forget(ctx context.Context, user core.UserID) error {
+	if err := s.touchThose(ctx, `uid IN (SELECT friend_id FROM friend WHERE self_id = ?1 UNION SELECT self_id FROM friend WHERE friend_id = ?1
+		UNION SELECT to_uid FROM friend_apply WHERE from_uid = ?1 AND status = ?2
+		UNION SELECT from_uid FROM friend_apply WHERE to_uid = ?1 AND status IN (?2, ?3, ?4)
+		UNION SELECT user_id FROM block WHERE blocked_id = ?1)`, int64(user), pending, refused, unheard); err != nil {
+		return fmt.Errorf("forget a user: %w", err)
+	}
 	for _, query := range []string{
 		`DELETE FROM friend WHERE self_id = ?1 OR friend_id = ?1`,
 		`DELETE FROM friend_apply WHERE from_uid = ?1 OR to_uid = ?1`,

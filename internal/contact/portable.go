@@ -148,10 +148,11 @@ func (s *Service) adopt(ctx context.Context, actor core.Actor, what string, a, b
 				}
 			}
 			n, err := s.db.Exec(ctx, query, args...)
-			if fresh = n > 0; fresh {
-				s.changed(ctx, a, b)
+			if fresh = n > 0; !fresh {
+				return err
 			}
-			return err
+			s.changed(ctx, a, b)
+			return s.touch(ctx, a, b)
 		})
 	}
 	if err != nil {

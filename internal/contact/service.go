@@ -3,6 +3,7 @@ package contact
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
@@ -26,12 +27,19 @@ type Config struct {
 	Strangers bool // people who are not friends may write to each other
 }
 
+// Accounts knows whether an actor is still who they were proved to be.
+type Accounts interface {
+	// Present returns core.ErrLoginRequired if they are not, judged in the unit of work of the context.
+	Present(ctx context.Context, actor core.Actor, admin bool) error
+}
+
 // Service keeps the rules of friendship. A friendship is two entries, one in each user's list.
 type Service struct {
 	db        *store.DB
 	nameKey   func(string) string
 	publish   func(core.Event)
 	strangers atomic.Bool              // people who are not friends may write to each other
+	accounts  Accounts                 // nil: nobody is asked
 	onChange  []func(a, b core.UserID) // complete before the first call of a method
 }
 
@@ -46,6 +54,25 @@ func New(db *store.DB, nameKey func(string) string, publish func(core.Event), cf
 // SetStrangers says whether people who are not friends may write to each other from now on. Who has just written may go on for
 // as long as a good answer of MayWrite is remembered.
 func (s *Service) SetStrangers(may bool) { s.strangers.Store(may) }
+
+// Ask has accounts judge the actor in the unit of work of every change: until then time has passed. It must be called before
+// the service is used.
+func (s *Service) Ask(accounts Accounts) { s.accounts = accounts }
+
+// update runs what an actor changes as one unit of work.
+func (s *Service) update(ctx context.Context, actor core.Actor, fn func(context.Context) error) error {
+	if !actor.Known() {
+		return core.ErrLoginRequired
+	}
+	return s.db.Update(ctx, func(ctx context.Context) error {
+		if s.accounts != nil {
+			if err := s.accounts.Present(ctx, actor, false); err != nil {
+				return err
+			}
+		}
+		return fn(ctx)
+	})
+}
 
 // OnChange has fn called after each commit that changed a friendship or a block between a and b, so that what was known
 // of who may write to whom can be dropped. fn must not block. It must be called before the service is used.
@@ -89,13 +116,10 @@ func (s *Service) Search(ctx context.Context, actor core.Actor, query string) (c
 // Request asks to become the actor's friend. It is done at once, and nobody is told, if they are friends or the
 // request is pending already; a user who has blocked the actor is not told either. Whoever asks no longer blocks.
 func (s *Service) Request(ctx context.Context, actor core.Actor, to core.UserID, text string) error {
-	if !actor.Known() {
-		return core.ErrLoginRequired
-	}
-	if to == actor.User() {
+	if actor.Known() && to == actor.User() {
 		return core.ErrUserNotFound
 	}
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.update(ctx, actor, func(ctx context.Context) error {
 		return s.request(ctx, actor.User(), to, cut(text, maxNote))
 	})
 	if err != nil {
@@ -118,11 +142,13 @@ func (s *Service) request(ctx context.Context, from, to core.UserID, text string
 	if rel.status == refused && now.Sub(rel.at) < refusalHolds {
 		return nil
 	}
-	if rel.blocked && (rel.status == refused || rel.status == unheard) {
+	// Who sees a request wait must not learn from the version that it did not: it stays where asking again changes nothing.
+	waits := rel.status == refused || rel.status == unheard
+	if rel.blocked && waits {
 		return nil
 	}
 	if rel.blocked {
-		return s.saveRequest(ctx, rel, from, to, unheard, text, now)
+		return errors.Join(s.touch(ctx, from), s.saveRequest(ctx, rel, from, to, unheard, text, now))
 	}
 	lifted, err := s.deleteBlock(ctx, from, to)
 	if err != nil {
@@ -131,6 +157,11 @@ func (s *Service) request(ctx context.Context, from, to core.UserID, text string
 	if lifted {
 		s.changed(ctx, from, to)
 	}
+	if lifted || !waits {
+		if err := s.touch(ctx, from); err != nil {
+			return err
+		}
+	}
 	at := now
 	// A request that its sender took back by blocking keeps its date for an hour and rings no second time: otherwise
 	// asking, blocking and asking again would ring as often as one likes.
@@ -138,7 +169,10 @@ func (s *Service) request(ctx context.Context, from, to core.UserID, text string
 	if again {
 		at = rel.at
 	}
-	if err := s.saveRequest(ctx, rel, from, to, pending, text, at); err != nil || again {
+	if err := s.saveRequest(ctx, rel, from, to, pending, text, at); err != nil {
+		return err
+	}
+	if err := s.touch(ctx, to); err != nil || again {
 		return err
 	}
 	sender, err := s.profile(ctx, from)
@@ -182,11 +216,8 @@ func (s *Service) Requests(ctx context.Context, actor core.Actor) ([]core.Friend
 // Accept makes the actor and from, who asked for it, friends, and returns from's public profile. The remark stands in
 // the actor's list. Accepting a friend again changes nothing.
 func (s *Service) Accept(ctx context.Context, actor core.Actor, from core.UserID, remark string) (core.User, error) {
-	if !actor.Known() {
-		return core.User{}, core.ErrLoginRequired
-	}
 	var friend core.User
-	err := s.db.Update(ctx, func(ctx context.Context) (err error) {
+	err := s.update(ctx, actor, func(ctx context.Context) (err error) {
 		friend, err = s.accept(ctx, actor.User(), from, cut(remark, maxNote))
 		return err
 	})
@@ -230,7 +261,7 @@ func (s *Service) accept(ctx context.Context, by, from core.UserID, remark strin
 	}
 	s.publishLater(ctx, core.FriendAccepted{By: acceptor, To: from})
 	s.changed(ctx, by, from)
-	return friend, nil
+	return friend, s.touch(ctx, by, from)
 }
 
 // Friends returns the actor's friends in the order of their uids.
@@ -248,21 +279,22 @@ func (s *Service) Friends(ctx context.Context, actor core.Actor) ([]core.Friend,
 // Block keeps uid from writing to the actor and from asking for friendship. It ends a friendship and takes back what
 // either asked of the other. Uid is not told.
 func (s *Service) Block(ctx context.Context, actor core.Actor, uid core.UserID) error {
-	if !actor.Known() {
-		return core.ErrLoginRequired
-	}
-	if uid == actor.User() {
+	if actor.Known() && uid == actor.User() {
 		return core.ErrInvalid
 	}
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.update(ctx, actor, func(ctx context.Context) error {
 		if _, err := s.profile(ctx, uid); err != nil {
 			return err
 		}
-		if err := s.insertBlock(ctx, actor.User(), uid); err != nil {
+		seen, err := s.insertBlock(ctx, actor.User(), uid)
+		if err != nil {
 			return err
 		}
 		s.changed(ctx, actor.User(), uid)
-		return nil
+		if seen { // a friend, or a request, is gone from their lists
+			err = s.touch(ctx, uid)
+		}
+		return errors.Join(err, s.touch(ctx, actor.User()))
 	})
 	if err != nil {
 		return fmt.Errorf("block: %w", err)
@@ -272,15 +304,13 @@ func (s *Service) Block(ctx context.Context, actor core.Actor, uid core.UserID) 
 
 // Unblock takes a block back. What the block ended stays ended.
 func (s *Service) Unblock(ctx context.Context, actor core.Actor, uid core.UserID) error {
-	if !actor.Known() {
-		return core.ErrLoginRequired
-	}
-	err := s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.update(ctx, actor, func(ctx context.Context) error {
 		lifted, err := s.deleteBlock(ctx, actor.User(), uid)
-		if lifted {
-			s.changed(ctx, actor.User(), uid)
+		if err != nil || !lifted {
+			return err
 		}
-		return err
+		s.changed(ctx, actor.User(), uid)
+		return s.touch(ctx, actor.User())
 	})
 	if err != nil {
 		return fmt.Errorf("unblock: %w", err)

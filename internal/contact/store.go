@@ -203,24 +203,27 @@ func (s *Service) insertFriends(ctx context.Context, acceptor, sender core.UserI
 }
 
 // insertBlock stores the block and ends what it does. What the other has asked stays for them to see. The blocker's own request stays as a withdrawn one, since it
-// counts for the limits.
-func (s *Service) insertBlock(ctx context.Context, user, blocked core.UserID) error {
+// counts for the limits. insertBlock reports whether anything went that the other sees.
+func (s *Service) insertBlock(ctx context.Context, user, blocked core.UserID) (seen bool, err error) {
 	a, b := int64(user), int64(blocked)
 	for _, st := range []struct {
+		seen  bool
 		query string
 		args  []any
 	}{
-		{`INSERT INTO block (user_id, blocked_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, []any{a, b, time.Now().UnixMilli()}},
-		{`DELETE FROM friend WHERE self_id = ? AND friend_id = ?`, []any{a, b}},
-		{`DELETE FROM friend WHERE self_id = ? AND friend_id = ?`, []any{b, a}},
-		{`UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{unheard, b, a, pending}},
-		{`UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{withdrawn, a, b, pending}},
+		{false, `INSERT INTO block (user_id, blocked_id, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, []any{a, b, time.Now().UnixMilli()}},
+		{false, `DELETE FROM friend WHERE self_id = ? AND friend_id = ?`, []any{a, b}},
+		{true, `DELETE FROM friend WHERE self_id = ? AND friend_id = ?`, []any{b, a}},
+		{false, `UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{unheard, b, a, pending}},
+		{true, `UPDATE friend_apply SET status = ? WHERE from_uid = ? AND to_uid = ? AND status = ?`, []any{withdrawn, a, b, pending}},
 	} {
-		if _, err := s.db.Exec(ctx, st.query, st.args...); err != nil {
-			return err
+		n, err := s.db.Exec(ctx, st.query, st.args...)
+		if err != nil {
+			return false, err
 		}
+		seen = seen || st.seen && n > 0
 	}
-	return nil
+	return seen, nil
 }
 
 func (s *Service) deleteBlock(ctx context.Context, user, blocked core.UserID) (bool, error) {
