@@ -233,6 +233,15 @@ func (s *Service) direct(ctx context.Context, actor core.Actor, to core.UserID) 
 	return place{conversation: core.Conversation{ID: l.id, Kind: core.Direct}, members: l.members}, err
 }
 
+// Destination returns the conversation that a target stands for, if the actor may post there.
+func (s *Service) Destination(ctx context.Context, actor core.Actor, to Target) (core.ConversationID, error) {
+	if !actor.Known() {
+		return 0, core.ErrLoginRequired
+	}
+	p, err := s.target(ctx, actor, to)
+	return p.conversation.ID, err
+}
+
 // OpenDirect returns the actor's direct chat with somebody to whom they may write; it is made if there is none.
 func (s *Service) OpenDirect(ctx context.Context, actor core.Actor, user core.UserID) (core.Chat, error) {
 	if !actor.Known() {

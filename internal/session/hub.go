@@ -302,6 +302,19 @@ func (sh *userShard) find(user core.UserID, p *Profile) *Session {
 	return nil
 }
 
+// Sessions returns how many sessions a user has through a gateway.
+func (h *Hub) Sessions(user core.UserID, gateway core.Gateway) (n int) {
+	sh := h.userShard(user)
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for s := sh.users[user]; s != nil; s = s.peer {
+		if s.profile.Gateway == gateway && s.viewer.Load() != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // online reports whether the user has a session, listeners aside. The shard is locked.
 func (sh *userShard) online(user core.UserID) bool {
 	for s := sh.users[user]; s != nil; s = s.peer {
@@ -447,8 +460,14 @@ func (p *publication) hand(s *Session, viewer core.UserID) {
 		}
 		return
 	}
-	if !skip && len(e.frames) > 0 {
-		s.notice(e.frames)
+	frames := e.frames
+	if c, ok := s.profile.Codec.(PersonalCodec); ok {
+		if own, other := c.EncodeFor(p.ev, viewer); other {
+			frames = own
+		}
+	}
+	if !skip && len(frames) > 0 {
+		s.notice(frames)
 	}
 }
 

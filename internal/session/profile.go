@@ -35,6 +35,13 @@ type PageCodec interface {
 	EncodePage(page []core.MessagesPosted) []Frame
 }
 
+// PersonalCodec is a Codec that tells of some events in other words to one of those who hear of them.
+type PersonalCodec interface {
+	Codec
+	// EncodeFor returns what this viewer is told of an event that is no message; false: what everybody is told.
+	EncodeFor(ev core.Event, viewer core.UserID) ([]Frame, bool)
+}
+
 // Reason is why a connection ended.
 type Reason string
 
