@@ -41,6 +41,7 @@ var (
 	errMethod  = &ownError{"This address does not take the method", refusal{http.StatusMethodNotAllowed, 10405, validation}}
 	errLarge   = &ownError{"The request is too large", refusal{http.StatusRequestEntityTooLarge, 10413, validation}}
 	errMedia   = &ownError{"The body must be JSON", refusal{http.StatusUnsupportedMediaType, 10415, validation}}
+	errRange   = &ownError{"The range lies beyond the file", refusal{http.StatusRequestedRangeNotSatisfiable, 10416, validation}}
 	errForm    = &ownError{"The upload failed", refusal{http.StatusBadRequest, 30001, validation}}
 )
 
@@ -90,6 +91,10 @@ var byError = []struct {
 	{core.ErrInvalidTopic, refusal{http.StatusBadRequest, 20112, validation}},
 	{core.ErrNotAPicture, refusal{http.StatusBadRequest, 30002, validation}},
 	{core.ErrFileTooLarge, refusal{http.StatusRequestEntityTooLarge, 30003, validation}},
+	{core.ErrIncomplete, refusal{http.StatusBadRequest, 30001, validation}},
+	{core.ErrInvalidFileName, refusal{http.StatusBadRequest, 30006, validation}},
+	{core.ErrQuotaUsedUp, refusal{http.StatusConflict, 30007, conflict}},
+	{core.ErrDiskFull, refusal{http.StatusServiceUnavailable, 30008, unavailable}},
 }
 
 // byKind is for all others.

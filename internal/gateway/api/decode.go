@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -24,6 +25,7 @@ const (
 
 	uploadPause  = 30 * time.Second // in which nothing of an upload arrives
 	uploadMost   = 5 * time.Minute  // for all of it
+	uploadLeast  = 16 << 10         // bytes, for each of which of a file there is another second
 	uploadAnswer = time.Minute      // after the last of it
 )
 
@@ -152,7 +154,13 @@ func (c *call) decodeBody(in any) error {
 
 // upload returns the file of a form, whatever its field is called.
 func (c *call) upload() (io.Reader, error) {
-	c.r.Body = http.MaxBytesReader(c.w, &arriving{c.r.Body, c, time.Now().Add(uploadMost)}, account.MaxAvatar+maxBody)
+	c.r.Body = http.MaxBytesReader(c.w, &arriving{ReadCloser: c.r.Body, c: c, began: time.Now()}, account.MaxAvatar+maxBody)
+	part, err := c.filePart()
+	return formFile{part}, err
+}
+
+// filePart returns the first file of a form.
+func (c *call) filePart() (*multipart.Part, error) {
 	form, err := c.r.MultipartReader()
 	if err != nil {
 		return nil, because(errForm, "The body is not multipart/form-data")
@@ -160,10 +168,10 @@ func (c *call) upload() (io.Reader, error) {
 	for {
 		part, err := form.NextPart()
 		if err != nil {
-			return nil, uploadError(err)
+			return nil, uploadFailed(err)
 		}
 		if part.FileName() != "" {
-			return formFile{part}, nil
+			return part, nil
 		}
 	}
 }
@@ -171,19 +179,26 @@ func (c *call) upload() (io.Reader, error) {
 // arriving is the body of an upload, which may take its time as long as it goes on.
 type arriving struct {
 	io.ReadCloser
-	c     *call
-	until time.Time
+	c       *call
+	began   time.Time
+	endless bool  // it may take longer the more arrives
+	got     int64 // bytes
 }
 
 func (a *arriving) Read(p []byte) (int, error) {
+	until := a.began.Add(uploadMost)
+	if a.endless {
+		until = until.Add(time.Duration(a.got/uploadLeast) * time.Second)
+	}
 	pause := time.Now().Add(uploadPause)
-	if pause.After(a.until) {
-		pause = a.until
+	if pause.After(until) {
+		pause = until
 	}
 	conn := http.NewResponseController(a.c.w)
 	// What is no connection has no deadline to move.
 	_, _ = conn.SetReadDeadline(pause), conn.SetWriteDeadline(pause.Add(uploadAnswer))
 	n, err := a.ReadCloser.Read(p)
+	a.got += int64(n)
 	if errors.Is(err, io.EOF) {
 		a.c.arrived()
 	}
@@ -196,12 +211,13 @@ type formFile struct{ r io.Reader }
 func (f formFile) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = uploadError(err)
+		err = uploadFailed(err)
 	}
 	return n, err
 }
 
-func uploadError(err error) error {
+// uploadFailed turns what stopped an upload into what its sender is told.
+func uploadFailed(err error) error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -209,5 +225,5 @@ func uploadError(err error) error {
 	case errors.Is(err, io.EOF):
 		return because(errForm, "There is no file in the form")
 	}
-	return because(errForm, "The form did not arrive whole")
+	return because(errForm, "The upload did not arrive whole")
 }

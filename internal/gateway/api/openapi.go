@@ -49,8 +49,11 @@ func document(table []route) []byte {
 		"servers": []object{{"url": "/"}},
 		"paths":   paths,
 		"components": object{
-			"schemas":         d.schemas,
-			"securitySchemes": object{"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+			"schemas": d.schemas,
+			"securitySchemes": object{
+				"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+				"link":   object{"type": "apiKey", "in": "query", "name": "signature", "description": "as links to files have it"},
+			},
 		},
 	}, json.Deterministic(true), jsontext.WithIndent("  "))
 	if err != nil {
@@ -71,7 +74,10 @@ func (d *describer) operation(r route) object {
 		"tags":        []string{r.tag},
 		"responses":   d.responses(r),
 	}
-	if r.access != everybody {
+	switch {
+	case r.access == linked:
+		op["security"] = []object{{"bearer": []string{}}, {"link": []string{}}}
+	case r.access != everybody:
 		op["security"] = []object{{"bearer": []string{}}}
 	}
 	if r.access == admins {
@@ -82,9 +88,13 @@ func (d *describer) operation(r route) object {
 	}
 	switch {
 	case r.takes != "":
-		op["requestBody"] = object{"required": true, "content": object{r.takes: object{"schema": object{
-			"type": "object", "required": []string{"avatar"}, "properties": object{"avatar": object{"type": "string", "format": "binary"}},
-		}}}}
+		content := object{r.takes: object{"schema": object{
+			"type": "object", "required": []string{r.field}, "properties": object{r.field: object{"type": "string", "format": "binary"}},
+		}}}
+		if r.raw {
+			content[bytesOfNoKind] = object{"schema": object{"type": "string", "format": "binary"}}
+		}
+		op["requestBody"] = object{"required": true, "content": content}
 	case hasBody(r.in):
 		content := object{"schema": d.schema(r.in)}
 		if example := exampleOf(r.in); len(example) > 0 {

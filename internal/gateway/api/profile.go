@@ -51,7 +51,7 @@ func closeDevice(c *call, in deviceRequest) (nothing, error) {
 }
 
 // docs/protocols/api.md#avatars.
-func uploadAvatar(c *call) error {
+func uploadAvatar(c *call, _ nothing) error {
 	file, err := c.upload()
 	if err != nil {
 		return err

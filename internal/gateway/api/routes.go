@@ -10,6 +10,7 @@ type access int
 
 const (
 	everybody access = iota
+	linked           // users, and whoever has a link
 	users
 	admins
 )
@@ -21,6 +22,8 @@ type operation struct {
 	instead  int // another status of success, 0 if there is none
 	in, out  reflect.Type
 	takes    string // the media type of the body, if it is not JSON
+	field    string // of a form with a file, the file's
+	raw      bool   // the file may also be the body itself
 	produces string // the media type of the answer, if it is not the envelope
 }
 
@@ -47,7 +50,7 @@ func (g *Gateway) routes() []route {
 		put    = http.MethodPut
 		remove = http.MethodDelete
 	)
-	return []route{
+	table := []route{
 		{get, "/openapi.json", "openapi", everybody, "This document.", g.describe()},
 
 		{post, "/auth/register", "registration", everybody, "Make an account and log in.", op(200, register)},
@@ -68,9 +71,7 @@ func (g *Gateway) routes() []route {
 		{put, "/users/profile", "profile", users, "Change one's own account.", op(200, amendProfile)},
 		{post, "/users/verify-email", "profile", users, "Show by a code whose e-mail address it is.", op(200, verifyEmail)},
 		{get, "/users/{user_id}", "profile", users, "What everybody may see of somebody.", op(200, showPerson)},
-		{post, "/users/upload-avatar", "avatars", users, "Upload a picture; its middle becomes a square of 256 pixels.", operation{
-			run: uploadAvatar, status: 200, in: reflect.TypeFor[nothing](), out: reflect.TypeFor[avatarAnswer](), takes: "multipart/form-data",
-		}},
+		{post, "/users/upload-avatar", "avatars", users, "Upload a picture; its middle becomes a square of 256 pixels.", uploading[nothing, avatarAnswer](200, "avatar", false, uploadAvatar)},
 		{get, "/avatars/{user_id}/{file}", "avatars", everybody, "A picture, as avatar_url names it.", operation{
 			run: serveAvatar, status: 200, in: reflect.TypeFor[avatarRequest](), produces: "image/*",
 		}},
@@ -137,4 +138,5 @@ func (g *Gateway) routes() []route {
 		{post, "/admin/users/{user_id}/unban", "administration", admins, "Let an account in again.", op(200, unban)},
 		{get, "/admin/audit", "administration", admins, "What was done by whom, the newest first.", op(200, auditLog)},
 	}
+	return append(table, g.fileRoutes()...)
 }

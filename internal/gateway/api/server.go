@@ -18,6 +18,7 @@ import (
 	"parley/internal/chat"
 	"parley/internal/contact"
 	"parley/internal/core"
+	"parley/internal/file"
 	"parley/internal/obs"
 )
 
@@ -31,6 +32,7 @@ const (
 type Config struct {
 	Accounts *account.Service
 	Contacts *contact.Service
+	Files    *file.Service
 	Chat     *chat.Service
 	Audit    *audit.Log
 	Log      *slog.Logger
@@ -130,10 +132,10 @@ func (g *Gateway) guard(w http.ResponseWriter, r *http.Request) {
 	if listed {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
-	h.Set("Access-Control-Expose-Headers", "ETag, Retry-After, X-Request-Id")
+	h.Set("Access-Control-Expose-Headers", "Accept-Ranges, Content-Disposition, Content-Range, ETag, Retry-After, X-Request-Id")
 	if r.Method == http.MethodOptions {
 		h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match, If-Range, Range")
 		h.Set("Access-Control-Max-Age", "600")
 	}
 }
@@ -177,7 +179,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, rt route) {
 
 // admit finds out who asks, and counts the request. Who cannot prove it is counted by where they come from.
 func (c *call) admit(rt route) (err error) {
-	if rt.access != everybody {
+	if rt.access >= users || rt.access == linked && !c.r.URL.Query().Has("signature") {
 		c.actor, c.device, err = c.gw.Accounts.AuthenticateDevice(c.ctx(), bearer(c.r))
 	}
 	if perr := c.gw.Accounts.Pace(c.ctx(), c.actor, c.from); perr != nil {

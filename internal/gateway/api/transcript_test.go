@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write what the server answers into the 
 // a text. "name administers" makes an administrator, "name joins" another account, "name and name are friends" says it all, and "name finds word" waits
 // until the word is in the index. What
 // changes from run to run stands in angle brackets; in a request <refresh> and <device> are the last that name has got, <code ADDRESS>
-// is what was mailed there, and <link> is the token of the last link that was made.
+// is what was mailed there, <link> is the token of the last link that was made, and <proof> that of the last link to a file's content.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -67,6 +67,7 @@ type play struct {
 	clients map[string]*client
 	files   []string
 	link    string
+	proof   string
 	last    answer
 	out     strings.Builder
 }
@@ -104,7 +105,7 @@ func (p *play) request(name, text string) {
 		c = p.stranger()
 		p.clients[name] = c
 	}
-	text = strings.NewReplacer("<refresh>", c.refresh, "<device>", fmt.Sprint(c.device), "<link>", p.link).Replace(text)
+	text = strings.NewReplacer("<refresh>", c.refresh, "<device>", fmt.Sprint(c.device), "<link>", p.link, "<proof>", p.proof).Replace(text)
 	text = mailed.ReplaceAllStringFunc(text, func(s string) string { return p.mail.code(mailed.FindStringSubmatch(s)[1]) })
 	for i, file := range p.files {
 		text = strings.ReplaceAll(text, fmt.Sprintf("<file-%d>", i+1), file)
@@ -113,11 +114,14 @@ func (p *play) request(name, text string) {
 	path, body, _ := strings.Cut(rest, " ")
 	switch body {
 	case "(picture)":
-		p.last = c.upload("avatar", "me.png", picture(p.t, 300, 200))
+		p.last = c.uploadTo(path, "avatar", "me.png", picture(p.t, 300, 200))
 	case "(words)":
-		p.last = c.upload("avatar", "me.png", []byte("words"))
+		p.last = c.uploadTo(path, "avatar", "me.png", []byte("words"))
 	default:
 		p.last = c.do(method, path, body)
+	}
+	if m := proofForm.FindStringSubmatch(p.last.body); m != nil {
+		p.proof = m[1]
 	}
 	if strings.HasPrefix(p.last.header.Get("Content-Type"), "image/") {
 		p.last.body = p.last.header.Get("Content-Type")
@@ -129,6 +133,8 @@ func (p *play) request(name, text string) {
 }
 
 var linkForm = regexp.MustCompile(`"token":"([\w-]{22})"`)
+
+var proofForm = regexp.MustCompile(`/content\?(expires=\d+&signature=[\w-]+)`)
 
 var fileForm = regexp.MustCompile(`(/avatars/\d+/)([a-z0-9]{26}\.(jpg|png))`)
 
@@ -144,6 +150,7 @@ var unsteady = []struct {
 	{regexp.MustCompile(`"request_id":"\w+"`), `"request_id":"<id>"`},
 	{regexp.MustCompile(`"\d{4}-\d\d-\d\dT[0-9:.]+Z"`), `"<time>"`},
 	{regexp.MustCompile(`http://127.0.0.1:\d+`), "http://host"},
+	{regexp.MustCompile(`expires=\d+&signature=[\w-]+`), "<proof>"},
 	{regexp.MustCompile(`"device_id":\d+`), `"device_id":<device>`},
 }
 

@@ -3,11 +3,11 @@ package api
 import (
 	"encoding/hex"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
 	"parley/internal/core"
+	"parley/internal/picture"
 )
 
 // shapes writes what the services give in the forms that answers and events have. It needs no request, since events have none.
@@ -20,15 +20,6 @@ type shapes struct {
 func (c *call) shapes() shapes { return c.gw.shapes(c.base()) }
 
 func (g *Gateway) shapes(base string) shapes { return shapes{base: base, link: g.fileLink} }
-
-// fileLink is the path of a file's bytes, and what follows it.
-func (g *Gateway) fileLink(f core.File, thumbnail bool) string {
-	what := "/content"
-	if thumbnail {
-		what = "/thumbnail"
-	}
-	return Prefix + "/files/" + strconv.FormatInt(int64(f.ID), 10) + what
-}
 
 // author is what messages and lists show of somebody.
 type author struct {
@@ -132,9 +123,6 @@ type sharedFile struct {
 	Deleted        bool                `json:"deleted"`
 }
 
-// pictures are the media types that have thumbnails.
-var pictures = []string{"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"}
-
 func (s shapes) file(f core.File) sharedFile {
 	v := sharedFile{
 		FileID: f.ID, ConversationID: f.Area, ParentID: f.Parent, Folder: f.Kind == core.Folder, Name: f.Name, Size: f.Size, Type: f.Type,
@@ -144,16 +132,18 @@ func (s shapes) file(f core.File) sharedFile {
 		v.Owner = s.author(f.Owner)
 	}
 	if f.SHA256 != [32]byte{} {
-		v.SHA256 = hex.EncodeToString(f.SHA256[:])
+		v.SHA256 = hexOf(f.SHA256)
 	}
 	if !v.Folder {
 		v.URL = s.base + s.link(f, false)
 	}
-	if slices.Contains(pictures, f.Type) {
+	if picture.Known(f.Type) {
 		v.ThumbnailURL = s.base + s.link(f, true)
 	}
 	return v
 }
+
+func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
 
 // conversation is a direct chat or a room as one of its members sees it.
 type conversation struct {

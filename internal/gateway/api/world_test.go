@@ -20,10 +20,12 @@ import (
 
 	"parley/internal/account"
 	"parley/internal/audit"
+	"parley/internal/blob"
 	"parley/internal/chat"
 	"parley/internal/cluster"
 	"parley/internal/contact"
 	"parley/internal/core"
+	"parley/internal/file"
 	"parley/internal/gateway/api"
 	"parley/internal/obs"
 	"parley/internal/session"
@@ -39,6 +41,7 @@ type world struct {
 	db       *store.DB
 	accounts *account.Service
 	contacts *contact.Service
+	files    *file.Service
 	web      *httptest.Server
 	mail     *mailbox
 	log      *record
@@ -48,6 +51,7 @@ type world struct {
 // settings are what a test's server has otherwise than most.
 type settings struct {
 	account account.Config
+	files   file.Config
 	api     api.Config
 }
 
@@ -72,8 +76,15 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	w.accounts = account.New(w.db, cluster.NewLocal(), w.mail, nil, trail, rooms, s.account)
 	w.accounts.OnLeave(w.contacts.Forget)
 	w.accounts.OnLeave(rooms.LeaveAll)
+	blobs, err := blob.OpenDisk(filepath.Join(t.TempDir(), "files"), goroutines)
+	w.must(err)
+	s.files.DB, s.files.Blobs, s.files.Rooms, s.files.Audit = w.db, blobs, rooms, trail
+	s.files.Log, s.files.Metrics, s.files.Goroutines = log, metrics, goroutines
+	w.files, err = file.New(context.Background(), s.files)
+	w.must(err)
 	hub.Start(rooms)
 	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, trail, log
+	s.api.Files = w.files
 	w.web = httptest.NewServer(api.New(s.api))
 	t.Cleanup(func() {
 		w.web.Close()
@@ -223,8 +234,14 @@ func (w *world) send(req *http.Request) answer {
 	return a
 }
 
-// upload sends a file as a form.
+// upload sends a picture of oneself as a form.
 func (c *client) upload(field, name string, content []byte) answer {
+	c.t.Helper()
+	return c.uploadTo("/users/upload-avatar", field, name, content)
+}
+
+// uploadTo sends a file as a form.
+func (c *client) uploadTo(path, field, name string, content []byte) answer {
 	c.t.Helper()
 	var b bytes.Buffer
 	form := multipart.NewWriter(&b)
@@ -233,7 +250,7 @@ func (c *client) upload(field, name string, content []byte) answer {
 	_, err = part.Write(content)
 	c.must(err)
 	c.must(form.Close())
-	return c.do("POST", "/users/upload-avatar", b.String(), "Content-Type", form.FormDataContentType())
+	return c.do("POST", path, b.String(), "Content-Type", form.FormDataContentType())
 }
 
 // ok fails the test unless the answer has this status.
