@@ -19,7 +19,8 @@ func register(c *call, in registerRequest) (login, error) {
 		return login{}, err
 	}
 	u, actor, err := c.gw.Accounts.RegisterActor(c.ctx(), c.from, account.Registration{
-		Name: in.Username, Email: in.Email, Code: in.Code, LongCode: true, Nick: in.FullName, Password: account.Secret{Text: in.Password},
+		Name: in.Username, Email: in.Email, Code: in.Code, LongCode: true, Nick: in.FullName,
+		Invite: in.Invite, Password: account.Secret{Text: in.Password},
 	})
 	if err != nil {
 		return login{}, err

@@ -58,10 +58,30 @@ func leaveRoom(c *call, in conversationRequest) (nothing, error) {
 }
 
 // docs/protocols/api.md#members.
-func members(c *call, in conversationSpan) (part[member], error) {
-	return partOf(in.span, c.shapes().member, func(most int) ([]core.Member, error) {
-		return c.gw.Chat.Members(c.ctx(), c.actor, in.ID, core.UserID(in.After), most)
+func members(c *call, in conversationSpan) (part[listedMember], error) {
+	online := map[core.UserID]bool{}
+	s := c.shapes()
+	convert := func(m core.Member) listedMember { return listedMember{s.member(m), online[m.User.ID]} }
+	return partOf(in.span, convert, func(most int) ([]core.Member, error) {
+		list, err := c.gw.Chat.Members(c.ctx(), c.actor, in.ID, core.UserID(in.After), most)
+		if err != nil {
+			return nil, err
+		}
+		ids := make([]core.UserID, len(list))
+		for i, m := range list {
+			ids[i] = m.User.ID
+		}
+		for i, is := range c.gw.Hub.Online(ids) {
+			online[ids[i]] = is
+		}
+		return list, nil
 	})
+}
+
+// listedMember is a member in a list.
+type listedMember struct {
+	member
+	Online bool `json:"online"`
 }
 
 // member is somebody in a room, as those in it see them.

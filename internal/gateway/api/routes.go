@@ -110,6 +110,7 @@ func (g *Gateway) routes() []route {
 		{put, "/conversations/{conversation_id}/read", "reading", users, "Tell how far one has read.", op(200, markRead)},
 		{get, "/conversations/{conversation_id}/readers", "reading", users, "How far the members have read.", op(200, readers)},
 		{post, "/conversations/{conversation_id}/typing", "reading", users, "Tell the others that one is writing something.", op(200, typing)},
+		{get, "/presence", "presence", users, "Who of one's friends and of the members of one's rooms is online.", op(200, presences)},
 
 		{post, "/rooms", "rooms", users, "Make a room.", op(201, makeRoom)},
 		{get, "/rooms/public", "rooms", users, "Rooms that everybody may join.", op(200, publicRooms)},

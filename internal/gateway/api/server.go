@@ -20,6 +20,7 @@ import (
 	"parley/internal/core"
 	"parley/internal/file"
 	"parley/internal/obs"
+	"parley/internal/session"
 )
 
 const (
@@ -34,6 +35,7 @@ type Config struct {
 	Contacts *contact.Service
 	Files    *file.Service
 	Chat     *chat.Service
+	Hub      *session.Hub
 	Audit    *audit.Log
 	Log      *slog.Logger
 

@@ -85,6 +85,7 @@ type registerRequest struct {
 	Password   string `json:"password" example:"SecurePass123!"`
 	FullName   string `json:"full_name,omitzero" example:"张三"`
 	Code       string `json:"code,omitzero" example:"123456" doc:"proves the e-mail address; see auth/send-code"`
+	Invite     string `json:"invite,omitzero" doc:"the token of a link into a room, which the account is in then"`
 	DeviceName string `json:"device_name,omitzero" example:"Kitchen tablet" doc:"for the list of devices; otherwise the User-Agent"`
 }
 

@@ -83,7 +83,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	w.files, err = file.New(context.Background(), s.files)
 	w.must(err)
 	hub.Start(rooms)
-	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, trail, log
+	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Hub, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, hub, trail, log
 	s.api.Files = w.files
 	w.web = httptest.NewServer(api.New(s.api))
 	t.Cleanup(func() {
