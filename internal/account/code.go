@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"parley/internal/core"
@@ -15,8 +16,7 @@ import (
 
 const (
 	codeLife      = 600 * time.Second
-	codeAttempts  = 5  // wrong ones that a code survives, less one
-	wrongADay     = 20 // wrong ones for one recipient, whatever the code
+	codeAttempts  = 5 // wrong ones that a code survives, less one
 	codeSendLimit = 20 * time.Second
 	day           = 24 * time.Hour
 )
@@ -42,12 +42,12 @@ type code struct {
 	attempts int
 	expires  int64
 	day      int64
-	wrong    int // on that day
+	wrong    int // on that day, by those whom the recipient's account does not know
 }
 
 // live reports whether the code can still be used.
 func (c code) live(now time.Time) bool {
-	return c.text != "" && now.UnixMilli() < c.expires && c.attempts < codeAttempts && c.wrongOn(now) < wrongADay
+	return c.text != "" && now.UnixMilli() < c.expires && c.attempts < codeAttempts
 }
 
 func (c code) wrongOn(now time.Time) int {
@@ -55,6 +55,13 @@ func (c code) wrongOn(now time.Time) int {
 		return 0
 	}
 	return c.wrong
+}
+
+// guessed reports whether those whom the account does not know have to wait until tomorrow.
+func (c code) guessed(now time.Time) bool { return c.wrongOn(now) >= wrongByStrangers }
+
+func untilTomorrow(now time.Time) time.Duration {
+	return time.Unix((days(now)+1)*int64(day/time.Second), 0).Sub(now)
 }
 
 func days(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
@@ -89,7 +96,7 @@ func (s *Service) sendCode(ctx context.Context, from core.Origin, email string, 
 		s.cfg.Goroutines.Go("code for an account", func() {
 			_, err := s.byEmail(ctx, key)
 			if err == nil {
-				err = s.mailCode(ctx, key, email, digits)
+				err = s.mailCode(ctx, from, key, email, digits)
 			}
 			if unlessNotFound(err) != nil {
 				s.cfg.Log.Warn("no code for an account", "err", err)
@@ -97,11 +104,11 @@ func (s *Service) sendCode(ctx context.Context, from core.Origin, email string, 
 		})
 		return nil
 	}
-	return s.mailCode(ctx, key, email, digits)
+	return s.mailCode(ctx, from, key, email, digits)
 }
 
-func (s *Service) mailCode(ctx context.Context, key, email string, digits int) error {
-	text, err := s.liveCode(ctx, codeKey(key, digits), digits)
+func (s *Service) mailCode(ctx context.Context, from core.Origin, key, email string, digits int) error {
+	text, err := s.liveCode(ctx, from, codeKey(key, digits), digits)
 	if err != nil {
 		return err
 	}
@@ -134,7 +141,7 @@ func (s *Service) sendPhoneCode(ctx context.Context, from core.Origin, phone str
 	if err := s.throttle.texting(ctx, phone, network(from.IP), s.perHour()); err != nil {
 		return err
 	}
-	text, err := s.liveCode(ctx, phone, shortCode)
+	text, err := s.liveCode(ctx, from, phone, shortCode)
 	if err != nil {
 		return err
 	}
@@ -160,16 +167,24 @@ func unlessNotFound(err error) error {
 	return err
 }
 
-// liveCode returns the recipient's live code, a new one if there is none. It is on disk when liveCode returns.
-func (s *Service) liveCode(ctx context.Context, recipient string, digits int) (text string, err error) {
+// liveCode returns the recipient's live code, a new one if there is none. It is on disk when liveCode returns. Who may not
+// guess any more gets none.
+func (s *Service) liveCode(ctx context.Context, from core.Origin, recipient string, digits int) (text string, err error) {
+	known, err := s.knows(ctx, recipient, network(from.IP))
+	if err == nil {
+		err = s.throttle.mayGuess(ctx, recipient, network(from.IP))
+	}
+	if err != nil {
+		return "", err
+	}
 	err = s.db.Update(ctx, func(ctx context.Context) error {
 		now := time.Now()
 		c, err := s.code(ctx, recipient)
 		switch {
 		case err != nil:
 			return err
-		case c.wrongOn(now) >= wrongADay:
-			return core.RetryLater(core.ErrThrottled, time.Unix((days(now)+1)*int64(day/time.Second), 0).Sub(now))
+		case !known && c.guessed(now):
+			return core.RetryLater(core.ErrThrottled, untilTomorrow(now))
 		case c.live(now):
 			text = c.text
 			return nil
@@ -192,7 +207,10 @@ func newCode(digits int) string {
 
 // checkCode judges a guess without using the code up. A wrong guess is counted, and committed, before checkCode returns:
 // whatever becomes of the operation, nobody has more guesses than there are attempts.
-func (s *Service) checkCode(ctx context.Context, recipient, guess string) error {
+//
+// One network has few wrong guesses a day, so that it cannot keep others from the code; many networks have more, but not
+// as many as it takes to find a code. Where the owner has logged in, only the first counts.
+func (s *Service) checkCode(ctx context.Context, from core.Origin, recipient, guess string) error {
 	// Most guesses at codes that never were end here, without a write.
 	c, err := s.code(ctx, recipient)
 	switch {
@@ -203,13 +221,30 @@ func (s *Service) checkCode(ctx context.Context, recipient, guess string) error 
 	case !c.live(time.Now()):
 		return core.ErrCodeExpired
 	}
+	known, err := s.knows(ctx, recipient, network(from.IP))
+	if err == nil {
+		err = s.throttle.guessing(ctx, recipient, network(from.IP))
+	}
+	if err != nil {
+		return err
+	}
+	err = s.judgeCode(ctx, recipient, guess, known)
+	if !errors.Is(err, core.ErrCodeWrong) {
+		err = s.throttle.guessed(ctx, recipient, network(from.IP), err)
+	}
+	return err
+}
+
+func (s *Service) judgeCode(ctx context.Context, recipient, guess string, known bool) error {
 	var result error
-	err = s.db.Update(ctx, func(ctx context.Context) error {
+	err := s.db.Update(ctx, func(ctx context.Context) error {
 		now := time.Now()
 		c, err := s.code(ctx, recipient)
 		switch {
 		case err != nil:
 			return err
+		case !known && c.guessed(now):
+			return core.RetryLater(core.ErrThrottled, untilTomorrow(now))
 		case !c.live(now):
 			result = core.ErrCodeExpired
 			return nil
@@ -218,13 +253,30 @@ func (s *Service) checkCode(ctx context.Context, recipient, guess string) error 
 		}
 		result = core.ErrCodeWrong
 		c.attempts++
-		c.wrong, c.day = c.wrongOn(now)+1, days(now)
+		if !known {
+			c.wrong, c.day = c.wrongOn(now)+1, days(now)
+		}
 		return s.putCode(ctx, recipient, c)
 	})
 	if err != nil {
 		return err
 	}
 	return result
+}
+
+// knows reports whether somebody has logged in from a network to the account whose address or number a code is for.
+func (s *Service) knows(ctx context.Context, recipient, network string) (bool, error) {
+	recipient = strings.TrimPrefix(recipient, codeKey("", longCode))
+	find := s.byPhone
+	if strings.Contains(recipient, "@") {
+		find = s.byEmail
+	}
+	a, err := find(ctx, recipient)
+	if err != nil {
+		return false, unlessNotFound(err)
+	}
+	_, known, err := s.throttle.keys.Get(ctx, knownKey(accountKey(a.user.ID), network))
+	return known, err
 }
 
 // consumeCode uses a code up in the unit of work of what it authorises. It is called after checkCode.

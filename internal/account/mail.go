@@ -29,7 +29,7 @@ func (s *Service) verifyEmail(ctx context.Context, actor core.Actor, from core.O
 	recipient := codeKey(key, longCode)
 	a, err := s.confirm(ctx, actor, from, password)
 	if err == nil {
-		err = s.checkCode(ctx, recipient, code)
+		err = s.checkCode(ctx, from, recipient, code)
 	}
 	if err != nil {
 		return core.User{}, err
@@ -66,7 +66,7 @@ func (s *Service) recoverPassword(ctx context.Context, from core.Origin, email, 
 		err = checkPassword(password)
 	}
 	if err == nil {
-		err = s.checkCode(ctx, codeKey(key, longCode), code)
+		err = s.checkCode(ctx, from, codeKey(key, longCode), code)
 	}
 	if err != nil {
 		return err

@@ -120,7 +120,7 @@ func (s *Service) resetPassword(ctx context.Context, from core.Origin, r Reset, 
 	if err := checkPassword(r.Password); err != nil {
 		return core.User{}, err
 	}
-	if err := s.checkCode(ctx, codeKey(key, digits), r.Code); err != nil {
+	if err := s.checkCode(ctx, from, codeKey(key, digits), r.Code); err != nil {
 		return core.User{}, err
 	}
 	if _, err := s.named(ctx, r.Name, key); err != nil {

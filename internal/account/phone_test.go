@@ -123,7 +123,7 @@ func TestOrderOfJudgement(t *testing.T) {
 	e.is(err, core.ErrNameTaken)
 	_, err = e.register(Registration{Name: "bob", Phone: phone, Code: code})
 	e.is(err, core.ErrPhoneTaken)
-	e.no(e.checkCode(e.ctx, phone, code))
+	e.no(e.checkCode(e.ctx, home(), phone, code))
 }
 
 func TestCodesOfPhonesEnd(t *testing.T) {
@@ -270,7 +270,7 @@ func TestALivePhoneCodeIsSentAgain(t *testing.T) {
 		if again := e.codeForPhone(phone); again != first {
 			t.Errorf("%s was live, %s was sent", first, again)
 		}
-		e.sms.sending = func(_ context.Context, to, code string) error { return e.checkCode(e.ctx, to, code) }
+		e.sms.sending = func(_ context.Context, to, code string) error { return e.checkCode(e.ctx, home(), to, code) }
 		e.no(e.sendTo(other)) // stored before it is sent
 	})
 }

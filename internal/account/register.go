@@ -79,7 +79,7 @@ func (s *Service) register(ctx context.Context, from core.Origin, r Registration
 		}
 	}
 	if byCode {
-		if err := s.checkCode(ctx, n.recipient(r), r.Code); err != nil {
+		if err := s.checkCode(ctx, from, n.recipient(r), r.Code); err != nil {
 			return core.User{}, err
 		}
 	}

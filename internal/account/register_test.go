@@ -109,7 +109,7 @@ func TestPolicies(t *testing.T) {
 		e := newEnv(t, policy(c.policy))
 		if c.code {
 			var err error
-			c.r.Code, err = e.liveCode(e.ctx, "bob@example.com", shortCode)
+			c.r.Code, err = e.liveCode(e.ctx, home(), "bob@example.com", shortCode)
 			e.no(err)
 		}
 		u, err := e.Register(e.ctx, home(), c.r)
@@ -144,7 +144,7 @@ func TestNamesAndAddressesAreUnique(t *testing.T) {
 	r := Registration{Name: "eve", Email: "bob@example.com", Code: e.codeFor("bob@example.com"), Password: plain("x")}
 	_, err = e.Register(e.ctx, home(), r)
 	e.is(err, core.ErrEmailTaken)
-	e.no(e.checkCode(e.ctx, "bob@example.com", r.Code))
+	e.no(e.checkCode(e.ctx, home(), "bob@example.com", r.Code))
 }
 
 func TestUidsThatAreNamesAreLeftOut(t *testing.T) {

@@ -28,6 +28,9 @@ const (
 	// sendsWithoutLimit is for servers that do not limit registrations: they must not mail the world all the same.
 	sendsWithoutLimit = 3000
 	textsByPhone      = 20 // a day, from wherever
+	// Wrong guesses a day at the codes for one recipient: by one network, and by all that its account does not know.
+	wrongByNetwork   = 10
+	wrongByStrangers = 100
 )
 
 // throttle limits how often something can be tried. Its counters are the cluster's.
@@ -211,6 +214,34 @@ func (t throttle) sending(ctx context.Context, recipient, network string, regist
 		return err
 	}
 	return t.count(ctx, "parley:code:"+recipient, sendsByAddress, sendWindow)
+}
+
+func guessKey(recipient, network string) string { return "parley:guess:" + recipient + "@" + network }
+
+// guessing counts a guess at a code before it is judged, as for logins. Unless it was wrong, guessed takes it back.
+func (t throttle) guessing(ctx context.Context, recipient, network string) error {
+	key := guessKey(recipient, network)
+	if err := t.count(ctx, key, wrongByNetwork, day); err != nil {
+		return t.undo(ctx, key, err)
+	}
+	return nil
+}
+
+func (t throttle) guessed(ctx context.Context, recipient, network string, err error) error {
+	return t.undo(context.WithoutCancel(ctx), guessKey(recipient, network), err)
+}
+
+// mayGuess returns core.ErrThrottled to a network that has no guesses left. It counts nothing.
+func (t throttle) mayGuess(ctx context.Context, recipient, network string) error {
+	key := guessKey(recipient, network)
+	text, ok, err := t.keys.Get(ctx, key)
+	if err != nil || !ok {
+		return err
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < wrongByNetwork {
+		return err
+	}
+	return throttled(t.keys.TTL(ctx, key))
 }
 
 // texting counts a code that goes out as a text message. Each costs money, so a day has no more than an hour otherwise.
