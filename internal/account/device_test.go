@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -382,6 +384,76 @@ func TestDevicesThatRanOutAreSwept(t *testing.T) {
 }
 
 // TestTheStoreHasNoTokens: who reads the database cannot be anybody by what is there of a device.
+// TestTheEndOfADeviceIsTold to those who keep what was proved on it.
+func TestTheEndOfADeviceIsTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, e *env) {
+		var mu sync.Mutex
+		var ended []DeviceID
+		e.OnDeviceClosed(func(user core.UserID, device int64) {
+			mu.Lock()
+			defer mu.Unlock()
+			if user != 1001 {
+				t.Errorf("a device of %d", user)
+			}
+			ended = append(ended, DeviceID(device))
+		})
+		told := func(what string, want ...DeviceID) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Equal(ended, want) {
+				t.Errorf("%s: told of %v, want %v", what, ended, want)
+			}
+			ended = nil
+		}
+		e.add("ann")
+		e.add("bob")
+		closed, copied := e.device("ann"), e.device("ann")
+		e.is(e.CloseDevice(e.ctx, e.actor("bob"), closed.Device), core.ErrDeviceNotFound)
+		told("somebody else's wish")
+		e.no(e.CloseDevice(e.ctx, e.actor("ann"), closed.Device))
+		told("logged out", closed.Device)
+		_, _, err := e.Refresh(e.ctx, home(), copied.Refresh)
+		e.no(err)
+		told("a refresh")
+		time.Sleep(refreshGrace)
+		_, _, err = e.Refresh(e.ctx, home(), copied.Refresh)
+		e.is(err, core.ErrNoToken)
+		told("a copied token", copied.Device)
+		oldest := e.device("ann")
+		for range devicesMost - 1 {
+			e.device("ann")
+		}
+		told("room for as many as there may be")
+		e.device("ann")
+		told("one too many", oldest.Device)
+		e.exec(`DELETE FROM device WHERE id <> (SELECT max(id) FROM device)`)
+		last := DeviceID(e.all(`SELECT id FROM device`))
+		time.Sleep(deviceLife)
+		e.no(e.Sweep(e.ctx))
+		told("one that ran out", last)
+	})
+}
+
+// TestAnActorOfAClosedDeviceChangesNothing, although the account is as it was.
+func TestAnActorOfAClosedDeviceChangesNothing(t *testing.T) {
+	e := newEnv(t)
+	u := e.add("ann")
+	g, other := e.device("ann"), e.device("ann")
+	actor, _, err := e.AuthenticateDevice(e.ctx, g.Access)
+	e.no(err)
+	e.no(e.CloseDevice(e.ctx, actor, g.Device))
+	e.is(e.CloseDevice(e.ctx, actor, other.Device), core.ErrLoginRequired)
+	_, err = e.IssueToken(e.ctx, actor, session)
+	e.is(err, core.ErrLoginRequired)
+	_, err = e.Amend(e.ctx, actor, home(), u.ID, Amendment{Nick: new("still here")})
+	e.is(err, core.ErrLoginRequired)
+	_, _, err = e.ChangePassword(e.ctx, actor, home(), plain("secret"), plain("other"), "")
+	e.is(err, core.ErrLoginRequired)
+	e.no(e.recognized(other.Access))
+}
+
 func TestTheStoreHasNoTokens(t *testing.T) {
 	e := newEnv(t)
 	e.add("ann")
