@@ -9,6 +9,8 @@ import (
 
 // What the audit log calls things, and what it says of them.
 
+func roomTarget(id core.ConversationID) string { return fmt.Sprintf("room %d", id) }
+
 func memberTarget(id core.ConversationID, user core.UserID) string {
 	return fmt.Sprintf("user %d in room %d", user, id)
 }

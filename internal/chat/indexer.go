@@ -23,7 +23,7 @@ const (
 	indexRest  = 2 * time.Second
 )
 
-// indexer makes messages findable, behind the posts. How far it is in each conversation is stored along with the terms.
+// indexer makes messages findable, behind the posts, and deletes those of closed rooms. How far it is in each conversation is stored along with the terms.
 type indexer struct {
 	s    *Service
 	kick chan struct{}
@@ -81,7 +81,7 @@ func (x *indexer) survey() error {
 		err := scan(&id)
 		x.note(id)
 		return err
-	}, `SELECT id FROM conversation WHERE last_seq > indexed_seq`)
+	}, `SELECT id FROM conversation WHERE closed = 0 AND last_seq > indexed_seq OR closed = 1`)
 }
 
 // rest waits, and reports whether the service goes on.
@@ -165,8 +165,12 @@ func (x *indexer) index(ctx context.Context, list []core.ConversationID) (left [
 // indexOne indexes the next messages of a conversation, and returns how much work it was and whether there are more.
 func (x *indexer) indexOne(ctx context.Context, id core.ConversationID, atMost int) (work int, more bool, err error) {
 	var from, to core.Seq
-	if err := x.s.db.QueryRow(ctx, `SELECT indexed_seq FROM conversation WHERE id = ?`, []any{int64(id)}, &from); err != nil {
+	var ended int
+	if err := x.s.db.QueryRow(ctx, `SELECT indexed_seq, closed FROM conversation WHERE id = ?`, []any{int64(id)}, &from, &ended); err != nil {
 		return 0, false, err
+	}
+	if ended == closing {
+		return x.s.purge(ctx, id)
 	}
 	work, to = 1, from
 	n := 0

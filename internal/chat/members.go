@@ -10,14 +10,16 @@ import (
 	"parley/internal/core"
 )
 
-// Members returns the members of a room by their uids after one; at most limit of them.
+// Members returns the members of a room or a direct chat by their uids after one; at most limit of them.
 func (s *Service) Members(ctx context.Context, actor core.Actor, id core.ConversationID, after core.UserID, limit int) ([]core.Member, error) {
 	st, err := s.standing(ctx, actor, id)
 	if err == nil {
 		err = st.may(toSeeMembers)
+	} else if errors.Is(err, core.ErrConversationNotFound) {
+		_, err = s.otherOf(ctx, actor.User(), id)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("members of room %d: %w", id, err)
+		return nil, fmt.Errorf("members of conversation %d: %w", id, err)
 	}
 	return s.members(ctx, `SELECT m.user_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), m.role, COALESCE(r.muted_until, 0), m.joined_at
 		FROM member m LEFT JOIN "user" u ON u.uid = m.user_id
@@ -185,7 +187,7 @@ func (s *Service) Leave(ctx context.Context, actor core.Actor, id core.Conversat
 			return core.ErrOwnerStays
 		}
 		if !others { // nobody could let anybody in any more
-			if err := s.closeRoom(ctx, id); err != nil {
+			if err := s.seal(ctx, id); err != nil {
 				return err
 			}
 		}
@@ -202,8 +204,8 @@ func (s *Service) hasOthers(ctx context.Context, id core.ConversationID, user co
 	return others, err
 }
 
-// closeRoom takes away every way into a room.
-func (s *Service) closeRoom(ctx context.Context, id core.ConversationID) error {
+// seal takes away every way into a room.
+func (s *Service) seal(ctx context.Context, id core.ConversationID) error {
 	_, err := s.db.Exec(ctx, `UPDATE conversation SET public = 0 WHERE id = ?`, int64(id))
 	if err == nil {
 		_, err = s.db.Exec(ctx, `DELETE FROM room_link WHERE conversation_id = ?`, int64(id))
@@ -382,6 +384,7 @@ func (s *Service) setRole(ctx context.Context, id core.ConversationID, user core
 // LeaveAll ends all memberships in rooms of an account that is being deleted, within the unit of work that does it. A room that
 // it owns goes to the admin who has been there for longest, else to the member who has.
 func (s *Service) LeaveAll(ctx context.Context, user core.UserID) error {
+	s.standings.move(ctx) // of its direct chats, too
 	rooms, err := s.listRooms(ctx, `SELECT c.id, c.name, c.topic, c.public, c.last_seq FROM member m
 		JOIN conversation c ON c.id = m.conversation_id
 		WHERE m.user_id = ? AND c.kind = 2 ORDER BY c.id`, int64(user))
@@ -410,7 +413,7 @@ func (s *Service) leaveFor(ctx context.Context, room core.Conversation, user cor
 		[]any{int64(room.ID)}, &heir)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return s.closeRoom(ctx, room.ID)
+		return s.seal(ctx, room.ID)
 	case err != nil || st.role != core.Owner:
 		return err
 	}

@@ -118,7 +118,7 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 		}
 		return yield(c)
 	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.open_seq, COALESCE(c.direct_key, ''), c.last_seq, c.change_seq, c.created_at FROM conversation c
-		WHERE ?1 = 0 OR EXISTS (SELECT 1 FROM member m WHERE m.user_id = ?1 AND m.conversation_id = c.id) ORDER BY c.id`, int64(only))
+		WHERE c.closed = 0 AND (?1 = 0 OR EXISTS (SELECT 1 FROM member m WHERE m.user_id = ?1 AND m.conversation_id = c.id)) ORDER BY c.id`, int64(only))
 }
 
 func (s *Service) restrictions(ctx context.Context, id core.ConversationID, only core.UserID) (list []Restriction, err error) {
@@ -214,7 +214,8 @@ func (s *Service) Cursors(ctx context.Context, actor core.Actor, only core.UserI
 			return err
 		}
 		return yield(c)
-	}, `SELECT user_id, gateway, conversation_id, seq FROM cursor WHERE ?1 IN (0, user_id)
+	}, `SELECT user_id, gateway, conversation_id, seq FROM cursor
+		WHERE ?1 IN (0, user_id) AND conversation_id NOT IN (SELECT id FROM conversation WHERE closed > 0)
 		ORDER BY user_id, gateway, conversation_id`, int64(only))
 }
 

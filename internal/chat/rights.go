@@ -20,7 +20,8 @@ const (
 	toLeave
 	toSeeMembers
 	toBring      // others into the room
-	toLink       // make, see and take back its links
+	toLink       // make links into it
+	toSeeLinks   // and take them back
 	toName       // the room and its topic
 	toMute       // members of a lower role
 	toRemove     // members of a lower role
@@ -29,6 +30,7 @@ const (
 	toClose      // make the room private
 	toAppoint    // and dismiss admins
 	toHandOver   // the room to another owner
+	toEnd        // close the room for everybody
 	numberRights // how many there are
 )
 
@@ -47,7 +49,8 @@ var rights = [numberRights]struct {
 	toLeave:      {core.Plain, never, false},
 	toSeeMembers: {core.Plain, core.RoomAdmin, true}, // of the lobby it would be a list of all accounts
 	toBring:      {core.Plain, never, false},
-	toLink:       {core.RoomAdmin, never, true},
+	toLink:       {core.RoomAdmin, core.RoomAdmin, false}, // or they could let themselves in
+	toSeeLinks:   {core.RoomAdmin, core.RoomAdmin, true},
 	toName:       {core.RoomAdmin, core.RoomAdmin, true},
 	toMute:       {core.RoomAdmin, core.RoomAdmin, true},
 	toRemove:     {core.RoomAdmin, never, true},
@@ -56,6 +59,7 @@ var rights = [numberRights]struct {
 	toClose:      {core.Owner, never, true},
 	toAppoint:    {core.Owner, never, true},
 	toHandOver:   {core.Owner, never, true},
+	toEnd:        {core.Owner, never, true},
 }
 
 // standing is what somebody is in a room.
@@ -88,7 +92,7 @@ func (s *Service) standingOf(ctx context.Context, user core.UserID, room core.Co
 		FROM conversation c
 		LEFT JOIN member m ON m.user_id = ?1 AND m.conversation_id = c.id
 		LEFT JOIN restriction r ON r.conversation_id = c.id AND r.user_id = ?1
-		WHERE c.id = ?2 AND c.kind = 2`, []any{int64(user), int64(room)},
+		WHERE c.id = ?2 AND c.kind = 2 AND c.closed = 0`, []any{int64(user), int64(room)},
 		&st.room.Name, &st.room.Topic, &st.room.Public, &st.room.LastSeq, &st.opened, &st.role, &st.joined, &until, &st.shutOut)
 	if errors.Is(err, sql.ErrNoRows) {
 		return st, core.ErrConversationNotFound

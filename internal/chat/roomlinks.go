@@ -76,7 +76,7 @@ func hashToken(token string) []byte {
 func (s *Service) Links(ctx context.Context, actor core.Actor, id core.ConversationID) (list []core.RoomLink, err error) {
 	st, err := s.standing(ctx, actor, id)
 	if err == nil {
-		err = st.may(toLink)
+		err = st.may(toSeeLinks)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("links into room %d: %w", id, err)
@@ -107,7 +107,7 @@ func (s *Service) RevokeLink(ctx context.Context, actor core.Actor, id core.Conv
 		if err != nil {
 			return err
 		}
-		if err := st.may(toLink); err != nil {
+		if err := st.may(toSeeLinks); err != nil {
 			return err
 		}
 		n, err := s.db.Exec(ctx, `DELETE FROM room_link WHERE id = ? AND conversation_id = ?`, link, int64(id))
@@ -149,30 +149,38 @@ func (s *Service) link(ctx context.Context, token string) (id int64, room core.C
 	return id, room, err
 }
 
-// JoinByLink makes the actor a member of the room that a link leads into.
+// JoinByLink makes the actor a member of the room that a link leads into. Who is in it already uses nothing up.
 func (s *Service) JoinByLink(ctx context.Context, actor core.Actor, token string) (core.Conversation, error) {
 	if !actor.Known() {
 		return core.Conversation{}, core.ErrLoginRequired
 	}
-	return s.Admit(ctx, actor.User(), token)
+	return s.admit(ctx, actor.User(), token, false)
 }
 
 // Admit makes a user a member of the room that a link leads into. Within the unit of work that makes an account it has no
-// actor yet: then it is the same that JoinLobby is for the lobby.
-func (s *Service) Admit(ctx context.Context, user core.UserID, token string) (room core.Conversation, err error) {
+// actor yet: then it is the same that JoinLobby is for the lobby. It is always a use of the link, also of one into the lobby,
+// in which the new account is already.
+func (s *Service) Admit(ctx context.Context, user core.UserID, token string) (core.Conversation, error) {
+	return s.admit(ctx, user, token, true)
+}
+
+func (s *Service) admit(ctx context.Context, user core.UserID, token string, counts bool) (room core.Conversation, err error) {
 	err = s.db.Update(ctx, func(ctx context.Context) error {
 		var link int64
 		if link, room, err = s.link(ctx, token); err != nil {
 			return err
 		}
 		st, err := s.standingOf(ctx, user, room.ID)
+		isIn := st.role > 0
 		switch {
-		case err != nil || st.role > 0:
+		case err != nil:
 			return err
 		case st.shutOut:
 			return core.ErrShutOut
+		case isIn && !counts:
+			return nil
 		}
-		if _, err := s.db.Exec(ctx, `UPDATE room_link SET uses = uses + 1 WHERE id = ?`, link); err != nil {
+		if _, err := s.db.Exec(ctx, `UPDATE room_link SET uses = uses + 1 WHERE id = ?`, link); err != nil || isIn {
 			return err
 		}
 		return s.enter(ctx, room, user, core.Plain, user)

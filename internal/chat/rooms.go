@@ -131,6 +131,9 @@ func (s *Service) EditRoom(ctx context.Context, actor core.Actor, id core.Conver
 		}
 		was := st.room
 		room = st.room
+		if form.Public != was.Public {
+			s.standings.move(ctx) // what of it people can read
+		}
 		room.Name, room.Topic, room.Public = form.Name, form.Topic, form.Public
 		if room == was {
 			return nil

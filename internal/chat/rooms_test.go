@@ -156,7 +156,7 @@ func TestWhoMayDoWhatInARoom(t *testing.T) {
 		{"make a link", func(tw *town, a core.Actor, id core.ConversationID) error {
 			_, _, err := tw.Chat.CreateLink(tw.Context(), a, id, chat.LinkForm{})
 			return err
-		}, [6]error{core.ErrLoginRequired, nowhere, no, nil, nil, nil}},
+		}, [6]error{core.ErrLoginRequired, nowhere, no, nil, nil, nowhere}},
 		{"see the links", func(tw *town, a core.Actor, id core.ConversationID) error {
 			_, err := tw.Chat.Links(tw.Context(), a, id)
 			return err
@@ -186,6 +186,9 @@ func TestWhoMayDoWhatInARoom(t *testing.T) {
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
 		{"hand it over", func(tw *town, a core.Actor, id core.ConversationID) error {
 			return tw.Chat.HandOver(tw.Context(), a, core.Origin{}, id, 1006)
+		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
+		{"close it", func(tw *town, a core.Actor, id core.ConversationID) error {
+			return tw.Chat.CloseRoom(tw.Context(), a, core.Origin{}, id)
 		}, [6]error{core.ErrLoginRequired, nowhere, no, no, nil, nil}},
 		{"join a private room", func(tw *town, a core.Actor, id core.ConversationID) error {
 			_, err := tw.Chat.Join(tw.Context(), a, id)
@@ -241,7 +244,8 @@ func TestTheLobbyIsSpecial(t *testing.T) {
 			_, err := tw.Chat.EditRoom(ctx, root(), core.Lobby, chat.RoomEdit{Public: &private})
 			return err
 		}(),
-		"link": func() error { _, _, err := tw.Chat.CreateLink(ctx, root(), core.Lobby, chat.LinkForm{}); return err }(),
+		"link":  func() error { _, _, err := tw.Chat.CreateLink(ctx, as(ann), core.Lobby, chat.LinkForm{}); return err }(),
+		"close": tw.Chat.CloseRoom(ctx, root(), core.Origin{}, core.Lobby),
 	} {
 		if !errors.Is(err, core.ErrForbidden) {
 			t.Errorf("%s: %v", name, err)

@@ -69,6 +69,7 @@ type Service struct {
 
 	indexer indexer
 	typing  typing
+	closing []func(ctx context.Context, room core.ConversationID) (bool, error)
 }
 
 // New returns a service whose writer and cursor keeper run until Drain and Close.

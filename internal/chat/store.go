@@ -54,7 +54,7 @@ func (s *Service) addMember(ctx context.Context, id core.ConversationID, user co
 func (s *Service) conversation(ctx context.Context, id core.ConversationID) (core.Conversation, []core.UserID, error) {
 	c := core.Conversation{ID: id}
 	var key sql.NullString
-	err := s.db.QueryRow(ctx, `SELECT kind, name, last_seq, direct_key FROM conversation WHERE id = ?`, []any{int64(id)},
+	err := s.db.QueryRow(ctx, `SELECT kind, name, last_seq, direct_key FROM conversation WHERE id = ? AND closed = 0`, []any{int64(id)},
 		&c.Kind, &c.Name, &c.LastSeq, &key)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, nil, core.ErrConversationNotFound

@@ -201,9 +201,9 @@ type allotment struct {
 // store stores the messages of one post.
 func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Time) error {
 	e.messages, e.fresh, e.err = make([]core.Message, 0, len(e.post.Drafts)), nil, nil
-	if e.post.To.Room != 0 && !w.s.standings.holds(e.standing) {
+	if !w.s.standings.holds(e.standing) {
 		var at place
-		if at, e.err = w.s.target(ctx, e.actor, e.post.To); e.err != nil {
+		if at, e.err = w.s.place(ctx, e.actor, e.conversation.ID, toPost); e.err != nil {
 			return nil //nolint:nilerr // it is the post's error, not the unit's
 		}
 		e.floor = at.floor

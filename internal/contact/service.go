@@ -318,7 +318,7 @@ func (s *Service) Unblock(ctx context.Context, actor core.Actor, uid core.UserID
 	return nil
 }
 
-// MayWrite says whether from may send to a direct message: nil, ErrUserNotFound for a user who does not exist or is
+// MayWrite says whether from may send to a direct message: nil, ErrUserNotFound if one of them does not exist or is
 // disabled, ErrNotFriends for a stranger, for a block in either direction, and for oneself.
 func (s *Service) MayWrite(ctx context.Context, from, to core.UserID) error {
 	if from <= 0 {

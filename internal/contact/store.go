@@ -98,12 +98,12 @@ func (s *Service) relation(ctx context.Context, from, to core.UserID) (relation,
 const standingQuery = `SELECT
 	EXISTS (SELECT 1 FROM friend WHERE self_id = u.uid AND friend_id = ?),
 	EXISTS (SELECT 1 FROM block WHERE user_id = u.uid AND blocked_id = ?) OR EXISTS (SELECT 1 FROM block WHERE user_id = ? AND blocked_id = u.uid)
-FROM "user" u WHERE u.uid = ? AND u.disabled = 0`
+FROM "user" u WHERE u.uid = ? AND u.disabled = 0 AND EXISTS (SELECT 1 FROM "user" f WHERE f.uid = ? AND f.disabled = 0)`
 
 // standing reports whether from is in to's list of friends, and whether one of them has blocked the other.
 func (s *Service) standing(ctx context.Context, from, to core.UserID) (friend, blocked bool, err error) {
 	f := int64(from)
-	err = s.db.QueryRow(ctx, standingQuery, []any{f, f, f, int64(to)}, &friend, &blocked)
+	err = s.db.QueryRow(ctx, standingQuery, []any{f, f, f, int64(to), f}, &friend, &blocked)
 	return friend, blocked, notFound(err)
 }
 

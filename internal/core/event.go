@@ -74,10 +74,17 @@ type MemberLeft struct {
 	Room Conversation
 	User Author
 	By   UserID // who removed them; themselves if they left
+	// Closed: the room is no more. All of its members are told so, each of themselves only.
+	Closed bool
 }
 
 // Audience is the room, the one who left included.
-func (e MemberLeft) Audience() Audience { return Audience{Room: e.Room.ID} }
+func (e MemberLeft) Audience() Audience {
+	if e.Closed {
+		return Audience{Users: []UserID{e.User.ID}}
+	}
+	return Audience{Room: e.Room.ID}
+}
 
 // MemberChanged says that a member of a room has another role, or was muted or may speak again.
 type MemberChanged struct {

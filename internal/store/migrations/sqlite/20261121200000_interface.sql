@@ -3,6 +3,9 @@
 -- What a message has attached.
 ALTER TABLE message ADD COLUMN file_id INTEGER NOT NULL DEFAULT 0;
 
+-- A room that is closed: 1 while what was said there is being deleted, then 2. Its number is not given to another.
+ALTER TABLE conversation ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
+
 -- Who came to a conversation after a message.
 CREATE INDEX member_joined ON member (conversation_id, joined_seq);
 
@@ -31,4 +34,5 @@ CREATE INDEX report_reporter ON report (reporter_id, created_at);
 DROP TABLE report;
 ALTER TABLE "user" DROP COLUMN contacts_version;
 DROP INDEX member_joined;
+ALTER TABLE conversation DROP COLUMN closed;
 ALTER TABLE message DROP COLUMN file_id;
