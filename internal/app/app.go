@@ -100,6 +100,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		a.chat.Close()
 		return nil, errors.Join(err, a.goroutines.Wait(ctx), a.db.Close(), a.lock.Unlock())
 	}
+	a.chat.OnClose(a.files.Abandon)
 	a.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		a.chat.AccountChanged(user)
 		a.hub.Revoke(user, epoch)

@@ -150,6 +150,12 @@ func (s *Service) deleteTree(ctx context.Context, id core.FileID) ([]string, err
 	return blobs, err
 }
 
+// deleteSomeOf deletes some of what a conversation shares, folders as well.
+func (s *Service) deleteSomeOf(ctx context.Context, area core.ConversationID, limit int) (int, []string, error) {
+	return s.deleted(ctx, `DELETE FROM file WHERE id IN (SELECT id FROM file WHERE conversation_id = ? LIMIT ?)
+	RETURNING COALESCE(blob, ''), COALESCE(thumbnail, '')`, int64(area), limit)
+}
+
 // deleteFilesBefore deletes limit files at most that are older than at, and returns how many and the blobs that they had.
 func (s *Service) deleteFilesBefore(ctx context.Context, at time.Time, limit int) (int, []string, error) {
 	return s.deleted(ctx, `DELETE FROM file WHERE id IN (

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley/internal/blob"
+	"parley/internal/core"
 )
 
 const (
@@ -65,6 +66,17 @@ func (s *Service) expire(ctx context.Context) (expired int, err error) {
 		more = n == sweepBatch
 	}
 	return expired, s.expireFolders(ctx, before)
+}
+
+// Abandon deletes some of what was shared in a room that is closed, and reports whether there is more. It is called in a unit
+// of work.
+func (s *Service) Abandon(ctx context.Context, room core.ConversationID) (more bool, err error) {
+	n, blobs, err := s.deleteSomeOf(ctx, room, sweepBatch)
+	if err != nil {
+		return false, fmt.Errorf("delete the files of room %d: %w", room, err)
+	}
+	s.removeAfterCommit(ctx, blobs)
+	return n == sweepBatch, nil
 }
 
 // expireFolders deletes old folders that have nothing in them, and then those that had nothing but such folders.

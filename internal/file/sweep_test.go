@@ -196,3 +196,35 @@ func TestASweepEndsWithItsContext(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestTheFilesOfAClosedRoom(t *testing.T) {
+	tw := newTown(t, Config{})
+	png := drawn(t, "png", 3, 2)
+	picture := tw.share(ann, single("picture.png", png), png)
+	if _, err := tw.thumbnail(ann, picture.ID); err != nil {
+		t.Error(err)
+	}
+	for i := range sweepBatch {
+		tw.share(bob, single(fmt.Sprint("file ", i), "x"), "x")
+	}
+	abandon := func(room core.ConversationID) (more bool) {
+		t.Helper()
+		tw.must(tw.db.Update(t.Context(), func(ctx context.Context) (err error) {
+			more, err = tw.Abandon(ctx, room)
+			return err
+		}))
+		return more
+	}
+	if abandon(core.Lobby + 1); len(tw.names(0)) != sweepBatch+1 {
+		t.Error("the files of another room are gone")
+	}
+	if !abandon(core.Lobby) || abandon(core.Lobby) {
+		t.Error("they do not go in two steps")
+	}
+	tw.listed(0)
+	tw.used(ann, 0)
+	tw.settle()
+	if got := tw.blobFiles(); len(got) != 0 {
+		t.Errorf("left over: %q", got)
+	}
+}
