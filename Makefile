@@ -6,7 +6,7 @@ FUMPT     := $(TOOLS)/gofumpt-v0.9.2
 FUZZTIME  ?= 30s
 SOAKTIME  ?= 20
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS   := -s -w -X main.version=$(VERSION)
+LDFLAGS   := -s -w -X parley/internal/app.Version=$(VERSION)
 
 .PHONY: build run test check format vet lint generated cross race bench soak fuzz clean
 

@@ -17,9 +17,6 @@ import (
 	"parley/internal/obs"
 )
 
-// version is set by the build.
-var version = "dev"
-
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server."`
 	User    userCmd    `cmd:"" help:"Add, list and change accounts."`
@@ -59,7 +56,7 @@ func run() int {
 		kong.Name("parley"),
 		kong.Description("A group's own communication in one program."),
 		kong.UsageOnError(),
-		kong.Vars{"version": version},
+		kong.Vars{"version": app.Version},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err := k.Run(); err != nil {

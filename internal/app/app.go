@@ -13,6 +13,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"parley/internal/account"
+	"parley/internal/admin"
 	"parley/internal/audit"
 	"parley/internal/blob"
 	"parley/internal/chat"
@@ -24,6 +25,7 @@ import (
 	"parley/internal/gateway/control"
 	"parley/internal/obs"
 	"parley/internal/outbox"
+	"parley/internal/report"
 	"parley/internal/session"
 	"parley/internal/store"
 )
@@ -37,6 +39,9 @@ const (
 	avatarDir    = "avatars"
 	filesDir     = "files"
 )
+
+// Version is the program's; the build sets it.
+var Version = "dev"
 
 // ErrInUse says that another process has the data folder.
 var ErrInUse = errors.New("the data folder is in use by a running server")
@@ -55,6 +60,8 @@ type App struct {
 	chat       *chat.Service
 	files      *file.Service
 	audit      *audit.Log
+	reports    *report.Service
+	admin      *admin.Service
 	control    *control.Gateway
 }
 
@@ -106,6 +113,11 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		a.hub.Revoke(user, epoch)
 	})
 	a.accounts.OnDeviceClosed(a.hub.RevokeDevice)
+	a.reports = report.New(report.Config{DB: a.db, Publish: a.hub.Publish, Messages: a.chat, Accounts: a.accounts, Audit: a.audit})
+	a.admin = admin.New(admin.Config{
+		DB: a.db, Hub: a.hub, Codes: outbox.NewFolder(a.path(outboxDir)), Accounts: a.accounts, Audit: a.audit, Log: log,
+		Figures: a.figures, Settings: a.settings(), Version: Version, Started: time.Now(),
+	})
 	a.control = control.New(a.accounts, log)
 	a.control.ServeImports(a.imports())
 	a.control.ServeArchives(a.archives(a.audit))
@@ -115,6 +127,9 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		}
 	})
 	a.hub.Start(a.chat)
+	if err := a.admin.Load(ctx); err != nil {
+		return nil, errors.Join(err, a.Close(context.WithoutCancel(ctx)))
+	}
 	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })
 	a.metrics.Gauge("chat", "pending_posts", "Posts that wait for their commit.", func() float64 { return float64(a.chat.Pending()) })
 	return a, nil

@@ -83,7 +83,8 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 		Metrics: s.metrics, Listen: s.cfg.DPC.Listen,
 	})
 	s.api = api.New(api.Config{
-		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Hub: s.hub, Files: s.files, Audit: s.audit, Log: s.log,
+		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Hub: s.hub, Files: s.files, Audit: s.audit,
+		Reports: s.reports, Admin: s.admin, Log: s.log,
 		PublicURL: s.cfg.HTTP.PublicURL, OnlyTLS: s.onlyTLS(), Origins: config.List(s.cfg.HTTP.Origins),
 	})
 	s.front = front.New(s.accounts, s.log, s.ways)

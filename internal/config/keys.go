@@ -8,6 +8,7 @@ type key struct {
 	rule   rule
 	doc    string
 	secret bool // may hold a password: no error shows the value
+	live   bool // administrators may change it while the server runs
 }
 
 // clusterNode has a default that only the machine knows.
@@ -188,31 +189,31 @@ var keys = []key{
 	},
 
 	{
-		name: "account.registration", value: "open", rule: oneOf("open", "code", "invite", "closed"),
+		name: "account.registration", value: "open", rule: oneOf("open", "code", "invite", "closed"), live: true,
 		doc: "Who may register, through every client. open: everybody, as the client's protocol lets them; code: with a verification code sent to their e-mail address or, from clients that register by phone, to their phone; invite: with an invitation, which the old protocols cannot carry, so they refuse; closed: nobody.",
 	},
 	{
-		name: "limits.register", value: 100, rule: count(1_000_000),
+		name: "limits.register", value: 100, rule: count(1_000_000), live: true,
 		doc: "Registrations an hour from one IP address; 0 for no limit.",
 	},
 	{
-		name: "limits.requests", value: 3000, rule: count(1_000_000),
+		name: "limits.requests", value: 3000, rule: count(1_000_000), live: true,
 		doc: "API requests a minute by one user, and by one network that is not logged in; 0 for no limit.",
 	},
 	{
-		name: "limits.file_mb", value: 10240, rule: count(mostMB),
+		name: "limits.file_mb", value: 10240, rule: count(mostMB), live: true,
 		doc: "The largest file that anybody may upload, in MiB; 0 for no limit.",
 	},
 	{
-		name: "limits.quota_mb", value: 51200, rule: count(mostMB),
+		name: "limits.quota_mb", value: 51200, rule: count(mostMB), live: true,
 		doc: "How much the files of one user may take in all, in MiB; 0 for no limit. The smallest file counts for 4 KiB.",
 	},
 	{
-		name: "files.keep_days", value: 0, rule: count(mostDays),
+		name: "files.keep_days", value: 0, rule: count(mostDays), live: true,
 		doc: "After how many days shared files are deleted; 0 keeps them.",
 	},
 	{
-		name: "chat.strangers", value: false, rule: toggle,
+		name: "chat.strangers", value: false, rule: toggle, live: true,
 		doc: "Let people who are not friends write to each other.",
 	},
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 )
 
-const referenceHead = `# Configuration
+var referenceHead = `# Configuration
 
 <!-- Made from the table of keys in internal/config by ` + "`go test ./internal/config -update`" + `. Do not edit. -->
 
@@ -32,6 +33,14 @@ told at once, each with its source; values that may hold a password are not show
 
 An empty address turns a listener off. Keys of parts that are not built yet are known already, but take only the value that
 leaves the part out.
+
+## Settings that administrators change
+
+Some settings can also be changed while the server runs, by administrators over the [API](../protocols/api.md#settings): ` + liveKeys() + `.
+What they set is kept in the database and wins over all the sources above, until they reset it. ` + "`parley check`" + ` tells of it, and so does
+the log at the start.
+
+## Keys
 
 | Key | Default | Allowed | |
 |---|---|---|---|
@@ -105,4 +114,16 @@ func (k key) shownDefault() string {
 		return ""
 	}
 	return fmt.Sprintf("`%v`", k.value)
+}
+
+// liveKeys names the keys that can be changed while the server runs.
+func liveKeys() string {
+	var names []string
+	for _, k := range keys {
+		if k.live {
+			names = append(names, "`"+k.name+"`")
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

@@ -140,8 +140,13 @@ func (c *call) write(status int, e envelope, compress bool) error {
 
 // send writes JSON.
 func (c *call) send(status int, b []byte, compress bool) {
+	c.sendAs("application/json; charset=utf-8", status, b, compress)
+}
+
+// sendAs writes something of another media type.
+func (c *call) sendAs(media string, status int, b []byte, compress bool) {
 	h := c.w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Content-Type", media)
 	if compress && len(b) >= gzipFrom {
 		h.Add("Vary", "Accept-Encoding")
 		if takesGzip(c.r.Header.Get("Accept-Encoding")) {

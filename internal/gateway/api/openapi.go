@@ -67,9 +67,14 @@ type describer struct{ schemas object }
 
 var braces = regexp.MustCompile(`\{(\w+)\}`)
 
+// operationID names a route.
+func operationID(r route) string {
+	return strings.ToLower(r.method) + strings.NewReplacer("/", "_", "-", "_", "{", "", "}", "", ".", "_").Replace(r.path)
+}
+
 func (d *describer) operation(r route) object {
 	op := object{
-		"operationId": strings.ToLower(r.method) + strings.NewReplacer("/", "_", "-", "_", "{", "", "}", "", ".", "_").Replace(r.path),
+		"operationId": operationID(r),
 		"summary":     r.summary,
 		"tags":        []string{r.tag},
 		"responses":   d.responses(r),
@@ -177,6 +182,8 @@ func (d *describer) schema(t reflect.Type) object {
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer"}
+	case reflect.Interface: // anything
+		return object{}
 	case reflect.Slice:
 		return object{"type": "array", "items": d.schema(t.Elem())}
 	case reflect.Struct:
@@ -199,6 +206,9 @@ func (d *describer) structure(t reflect.Type) object {
 		where, name := place(f)
 		if where != "json" || f.Anonymous || name == "-" {
 			continue
+		}
+		if f.Type.Kind() == reflect.Map { // takes all members that there are
+			return object{"type": "object", "additionalProperties": d.schema(f.Type.Elem()), "description": f.Tag.Get("doc")}
 		}
 		schema := d.schema(f.Type)
 		if doc := f.Tag.Get("doc"); doc != "" {
@@ -232,6 +242,9 @@ func exampleOf(t reflect.Type) object {
 		if where != "json" || text == "" {
 			continue
 		}
+		if f.Type.Kind() == reflect.Map {
+			return whole(text)
+		}
 		example[name] = text
 		kind := f.Type.Kind()
 		if kind == reflect.Pointer {
@@ -240,6 +253,15 @@ func exampleOf(t reflect.Type) object {
 		if kind != reflect.String {
 			example[name] = jsontext.Value(text)
 		}
+	}
+	return example
+}
+
+// whole is the example of a type that takes all members that there are.
+func whole(text string) object {
+	var example object
+	if err := json.Unmarshal([]byte(text), &example); err != nil {
+		panic(err) // the type is part of the program
 	}
 	return example
 }

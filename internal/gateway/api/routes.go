@@ -52,6 +52,7 @@ func (g *Gateway) routes() []route {
 	)
 	table := []route{
 		{get, "/openapi.json", "openapi", everybody, "This document.", g.describe()},
+		{get, "/docs", "openapi", everybody, "The same as a page for people.", g.guidePage()},
 
 		{post, "/auth/register", "registration", everybody, "Make an account and log in.", op(200, register)},
 		{post, "/users/register", "registration", everybody, "The same as /auth/register.", op(200, register)},
@@ -137,6 +138,20 @@ func (g *Gateway) routes() []route {
 		{remove, "/admin/users/{user_id}", "administration", admins, "Delete an account.", op(200, removeUser)},
 		{post, "/admin/users/{user_id}/ban", "administration", admins, "Shut an account out.", op(200, ban)},
 		{post, "/admin/users/{user_id}/unban", "administration", admins, "Let an account in again.", op(200, unban)},
+		{post, "/reports", "reports", users, "Report a message, or a user, to those who administer.", op(201, fileReport)},
+		{get, "/admin/reports", "reports", admins, "What was reported, the newest first.", op(200, listReports)},
+		{put, "/admin/reports/{report_id}", "reports", admins, "Say what has become of a report.", op(200, handleReport)},
+
+		{get, "/admin/settings", "settings", admins, "All settings.", op(200, listSettings)},
+		{put, "/admin/settings", "settings", admins, "Change settings while the server runs.", op(200, changeSettings)},
+
+		{get, "/admin/statistics", "inspection", admins, "The server in numbers.", op(200, showStatistics)},
+		{get, "/admin/connections", "inspection", admins, "Live connections of all families of clients, the oldest first.", op(200, listConnections)},
+		{remove, "/admin/connections/{connection_id}", "inspection", admins, "End a connection; its client may come back.", op(200, disconnect)},
+		{get, "/admin/codes", "inspection", admins, "Codes that nobody has sent, the newest first.", op(200, listCodes)},
+		{get, "/admin/codes/{code_id}", "inspection", admins, "One of them, with its code.", op(200, showCode)},
+		{remove, "/admin/codes/{code_id}", "inspection", admins, "Delete one of them.", op(200, dropCode)},
+
 		{get, "/admin/audit", "administration", admins, "What was done by whom, the newest first.", op(200, auditLog)},
 	}
 	return append(table, g.fileRoutes()...)

@@ -14,12 +14,14 @@ import (
 	"strings"
 
 	"parley/internal/account"
+	"parley/internal/admin"
 	"parley/internal/audit"
 	"parley/internal/chat"
 	"parley/internal/contact"
 	"parley/internal/core"
 	"parley/internal/file"
 	"parley/internal/obs"
+	"parley/internal/report"
 	"parley/internal/session"
 )
 
@@ -37,6 +39,8 @@ type Config struct {
 	Chat     *chat.Service
 	Hub      *session.Hub
 	Audit    *audit.Log
+	Reports  *report.Service
+	Admin    *admin.Service
 	Log      *slog.Logger
 
 	PublicURL string   // how the server is reached from outside, "" for as the request reached it
@@ -49,13 +53,14 @@ type Gateway struct {
 	Config
 	mux     *http.ServeMux
 	openAPI []byte
+	table   []route
 }
 
 // New returns the gateway.
 func New(cfg Config) *Gateway {
 	g := &Gateway{Config: cfg, mux: http.NewServeMux()}
 	table := g.routes()
-	g.openAPI = document(table)
+	g.table, g.openAPI = table, document(table)
 	byPath := map[string]map[string]route{}
 	for _, r := range table {
 		if byPath[r.path] == nil {
