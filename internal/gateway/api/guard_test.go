@@ -22,7 +22,8 @@ import (
 
 // fill makes a path of a template: somebody's uid, or what a test has.
 func fill(template string, id core.UserID) string {
-	return strings.NewReplacer("{user_id}", fmt.Sprint(id), "{device_id}", "1", "{conversation_id}", "1", "{file_id}", "1").Replace(template)
+	return strings.NewReplacer("{user_id}", fmt.Sprint(id), "{device_id}", "1", "{conversation_id}", "1", "{file_id}", "1",
+		"{report_id}", "1", "{connection_id}", "1", "{code_id}", "1").Replace(template)
 }
 
 // sign makes an access token by hand, with the server's own key.

@@ -39,7 +39,7 @@ func showStatistics(c *call, _ nothing) (statistics, error) {
 	return statistics{
 		Version: st.Version, StartedAt: st.Started.UTC(), Uptime: int64(st.Uptime.Seconds()), Users: f.Users, Online: st.Online,
 		Conversations: f.Conversations, Rooms: f.Rooms, Messages: f.Messages, Files: f.Files, FileBytes: f.FileBytes,
-		Connections: listOf(st.Connections, func(n admin.Count) gatewayStatistic { return gatewayStatistic{n.Gateway, n.Connections} }).Items,
+		Connections:   listOf(st.Connections, func(n admin.Count) gatewayStatistic { return gatewayStatistic{n.Gateway, n.Connections} }).Items,
 		DatabaseBytes: st.DatabaseBytes, Goroutines: st.Goroutines, Memory: st.Memory,
 	}, err
 }

@@ -33,7 +33,9 @@ type fieldTable struct {
 	T    map[string]string
 }
 
-func fieldsWith(list []guideField, words map[string]string) fieldTable { return fieldTable{list, words} }
+func fieldsWith(list []guideField, words map[string]string) fieldTable {
+	return fieldTable{list, words}
+}
 
 // pagePolicy lets the page have its own style and nothing else.
 var pagePolicy = func() string {

@@ -19,15 +19,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"parley/internal/account"
+	"parley/internal/admin"
 	"parley/internal/audit"
 	"parley/internal/blob"
 	"parley/internal/chat"
 	"parley/internal/cluster"
+	"parley/internal/config"
 	"parley/internal/contact"
 	"parley/internal/core"
 	"parley/internal/file"
 	"parley/internal/gateway/api"
 	"parley/internal/obs"
+	"parley/internal/outbox"
+	"parley/internal/report"
 	"parley/internal/session"
 	"parley/internal/store"
 	"parley/test/clean"
@@ -44,6 +48,7 @@ type world struct {
 	files    *file.Service
 	web      *httptest.Server
 	mail     *mailbox
+	outbox   *outbox.Folder
 	log      *record
 	doc      *openAPI
 }
@@ -83,6 +88,15 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	w.files, err = file.New(context.Background(), s.files)
 	w.must(err)
 	hub.Start(rooms)
+	w.outbox = outbox.NewFolder(filepath.Join(t.TempDir(), "outbox"))
+	s.api.Reports = report.New(report.Config{DB: w.db, Publish: hub.Publish, Messages: rooms, Accounts: w.accounts, Audit: trail})
+	s.api.Admin = admin.New(admin.Config{
+		DB: w.db, Hub: hub, Codes: w.outbox, Accounts: w.accounts, Audit: trail, Log: log, Settings: w.settings(), Version: "test", Started: time.Now(),
+		Figures: func(ctx context.Context, actor core.Actor) (f admin.Figures, err error) {
+			f.Users, err = w.accounts.Count(ctx, actor)
+			return f, err
+		},
+	})
 	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Hub, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, hub, trail, log
 	s.api.Files = w.files
 	w.web = httptest.NewServer(api.New(s.api))
@@ -98,6 +112,25 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	return w
 }
 
+// settings are some keys: one that can be changed, one that cannot, and a secret.
+func (w *world) settings() []admin.Setting {
+	read := func(name string) func(any) (any, error) {
+		return func(v any) (any, error) { return config.Read(name, v) }
+	}
+	return []admin.Setting{
+		{Name: "http.addr", Default: ":8080", Configured: ":80", Allowed: "host:port", Doc: "Plain HTTP.", Read: read("http.addr")},
+		{Name: "mail.smtp", Default: "", Secret: true, Allowed: "a URL", Doc: "The mail server.", Read: read("mail.smtp")},
+		{
+			Name: "account.registration", Default: "open", Configured: "open", Allowed: "open, code, invite or closed", Doc: "Who may register.",
+			Read: read("account.registration"), Apply: func(v any) { w.accounts.SetRegistration(v.(string)) },
+		},
+		{
+			Name: "limits.register", Default: 100, Configured: 100, Allowed: "a number", Doc: "Registrations an hour.",
+			Read: read("limits.register"), Apply: func(v any) { w.accounts.SetLimits(v.(int), 0) },
+		},
+	}
+}
+
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {
@@ -110,6 +143,15 @@ func (w *world) check(err error) {
 	if err != nil {
 		w.t.Error(err)
 	}
+}
+
+// leave puts a code into the outbox, as a server that cannot send mail does, and returns its id.
+func (w *world) leave(to, code string) string {
+	w.t.Helper()
+	w.must(w.outbox.Send(context.Background(), outbox.CodeMail(to, code)))
+	list, err := w.outbox.List(1)
+	w.must(err)
+	return list[0].ID
 }
 
 func (w *world) exec(query string, args ...any) {
