@@ -92,7 +92,8 @@ type guideType struct {
 // guidePage serves the page.
 func (g *Gateway) guidePage() operation {
 	return operation{status: http.StatusOK, in: reflect.TypeFor[languageRequest](), produces: "text/html", run: func(c *call) error {
-		v := guideOf(g.table)
+		v := g.guide
+		v.Groups = slices.Clone(v.Groups)
 		v.Lang, v.Other = languageOf(c.r)
 		v.T, v.Base, v.Style = guideTexts[v.Lang], c.base()+Prefix, template.CSS(pageStyle)
 		for i, group := range v.Groups {
@@ -143,6 +144,9 @@ func guideOf(table []route) (v guide) {
 	return v
 }
 
+// accessTexts are the keys of what the page says of who may call a route.
+var accessTexts = map[access]string{everybody: "everybody", linked: "linked", users: "users", admins: "admins"}
+
 // guideWriter collects the types on its way.
 type guideWriter struct {
 	types []guideType
@@ -151,7 +155,7 @@ type guideWriter struct {
 
 func (w *guideWriter) route(r route) guideRoute {
 	v := guideRoute{
-		ID: operationID(r), Method: r.method, Path: Prefix + r.path, Summary: r.summary, Access: [...]string{"everybody", "users", "admins"}[r.access],
+		ID: operationID(r), Method: r.method, Path: Prefix + r.path, Summary: r.summary, Access: accessTexts[r.access],
 		Takes: r.takes, Produces: r.produces, Status: r.status, Curl: curlOf(r),
 	}
 	for _, f := range w.fields(r.in) {

@@ -13,6 +13,7 @@ var guideTexts = map[string]map[string]string{
 		"contents":   "Contents",
 		"types":      "Types",
 		"everybody":  "for everybody",
+		"linked":     "needs a token or a link",
 		"users":      "needs a token",
 		"admins":     "for administrators",
 		"parameters": "Parameters",
@@ -44,6 +45,7 @@ var guideTexts = map[string]map[string]string{
 		"contents":   "目录",
 		"types":      "类型",
 		"everybody":  "无需登录",
+		"linked":     "需要令牌或链接",
 		"users":      "需要令牌",
 		"admins":     "仅限管理员",
 		"parameters": "参数",
@@ -71,8 +73,9 @@ var guideTexts = map[string]map[string]string{
 // titles are the Chinese names of the sections.
 var titles = map[string]string{
 	"openapi": "接口文档", "registration": "注册", "login": "登录", "tokens": "令牌", "passwords": "密码", "profile": "个人资料", "avatars": "头像",
-	"account": "账号", "devices": "设备", "contacts": "联系人", "administration": "管理", "reports": "举报", "settings": "设置",
-	"statistics": "统计", "connections": "连接", "codes": "验证码",
+	"account": "账号", "devices": "设备", "contacts": "联系人", "conversations": "会话", "messages": "消息", "search": "搜索", "reading": "已读",
+	"rooms": "房间", "members": "成员", "invitations": "邀请", "files": "文件", "events": "实时事件", "presence": "在线状态",
+	"administration": "管理", "reports": "举报", "settings": "设置", "inspection": "运行状况",
 }
 
 // titleOf names a section of the page.

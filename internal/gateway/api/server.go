@@ -53,14 +53,14 @@ type Gateway struct {
 	Config
 	mux     *http.ServeMux
 	openAPI []byte
-	table   []route
+	guide   guide
 }
 
 // New returns the gateway.
 func New(cfg Config) *Gateway {
 	g := &Gateway{Config: cfg, mux: http.NewServeMux()}
 	table := g.routes()
-	g.table, g.openAPI = table, document(table)
+	g.openAPI, g.guide = document(table), guideOf(table)
 	byPath := map[string]map[string]route{}
 	for _, r := range table {
 		if byPath[r.path] == nil {
