@@ -72,15 +72,15 @@ func Serve(ctx context.Context, cfg config.Config, log *slog.Logger, out io.Writ
 func (s *server) run(ctx context.Context, out io.Writer) error {
 	s.llfc = llfc.New(llfc.Config{
 		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
-		Metrics: s.metrics, PublicAddr: s.cfg.LLFC.PublicAddr, Rooms: s.cfg.LLFC.Rooms,
+		Metrics: s.metrics, PublicAddr: s.cfg.LLFC.PublicAddr, Rooms: s.cfg.LLFC.Rooms, Link: s.fileLink,
 	})
 	s.cs3 = cs3.New(cs3.Config{
 		Accounts: s.accounts, Chat: s.chat, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
-		Metrics: s.metrics, AvatarDir: s.path(avatarDir), Replay: s.cfg.CS3.Replay,
+		Metrics: s.metrics, AvatarDir: s.path(avatarDir), Replay: s.cfg.CS3.Replay, Link: s.fileLink,
 	})
 	s.dpc = dpc.New(dpc.Config{
 		Accounts: s.accounts, Chat: s.chat, Files: s.files, Hub: s.hub, Log: s.log, Goroutines: s.goroutines,
-		Metrics: s.metrics, Listen: s.cfg.DPC.Listen,
+		Metrics: s.metrics, Listen: s.cfg.DPC.Listen, Link: s.fileLink,
 	})
 	s.api = api.New(api.Config{
 		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Hub: s.hub, Files: s.files, Audit: s.audit,

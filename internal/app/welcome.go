@@ -8,7 +8,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
+	"parley/internal/core"
 	"parley/internal/gateway/api"
 	"parley/internal/gateway/front"
 )
@@ -37,6 +39,22 @@ func (s *server) page(host string) string {
 		return s.secureHome(host)
 	}
 	return s.home(host)
+}
+
+// oldLinkLife is how long the links to files are good that stand in the texts of clients which know only texts.
+const oldLinkLife = 30 * 24 * time.Hour
+
+// fileLink returns where a file can be fetched by whoever is told so, "" if nothing serves it.
+func (s *server) fileLink(f core.File) string {
+	host := "localhost"
+	for _, lan := range lanAddress() {
+		host = lan
+	}
+	page := s.page(host)
+	if page == "" {
+		return ""
+	}
+	return page + api.LinkPath(s.files.Link(f, false, oldLinkLife))
 }
 
 // home returns the URL of http.addr, or the public one if the operator gave it; "" if there is none.

@@ -14,6 +14,9 @@ const plainQuote = 60
 // Plain returns a message as one text, for clients that know nothing else: what it answers comes before its own text, and
 // what is attached after it, as a link.
 func Plain(m core.Message, link func(core.File) string) string {
+	if m.Quote == nil && m.File == nil && !m.FileGone {
+		return m.Text
+	}
 	var lines []string
 	if m.Quote != nil {
 		lines = append(lines, "> "+m.Quote.Author.Name+": "+beginning(m.Quote.Text, nil))
@@ -25,7 +28,8 @@ func Plain(m core.Message, link func(core.File) string) string {
 	case m.FileGone:
 		lines = append(lines, clip+" a file that was deleted")
 	case m.File != nil:
-		lines = append(lines, fmt.Sprintf("%s %s (%s) %s", clip, m.File.Name, sizeOf(m.File.Size), link(*m.File)))
+		line := fmt.Sprintf("%s %s (%s) %s", clip, m.File.Name, sizeOf(m.File.Size), link(*m.File))
+		lines = append(lines, strings.TrimSuffix(line, " ")) // there may be no address to link to
 	}
 	return strings.Join(lines, "\n")
 }

@@ -42,6 +42,8 @@ type Config struct {
 	Metrics    *obs.Metrics
 	// AvatarDir holds a folder for each user with their pictures. It need not exist.
 	AvatarDir string
+	// Link is where a file can be fetched without a token, "" for nowhere.
+	Link func(core.File) string
 	// Replay sends a session first what the user has missed in the lobby.
 	Replay bool
 	// Silence is how long a connection may say nothing, and how long it may stay without a login. Default 390 s.
@@ -62,7 +64,7 @@ func New(cfg Config) *Gateway {
 	}
 	g := &Gateway{Config: cfg, objects: cfg.Metrics.FramesIn.WithLabelValues(string(gateway))}
 	g.profile = session.Profile{
-		Gateway: gateway, Codec: codec{}, Silence: cfg.Silence, LoginWithin: cfg.Silence, CatchUp: cfg.Replay, Farewell: farewell,
+		Gateway: gateway, Codec: codec{cfg.Link}, Silence: cfg.Silence, LoginWithin: cfg.Silence, CatchUp: cfg.Replay, Farewell: farewell,
 	}
 	cfg.Hub.Use(&g.profile)
 	return g

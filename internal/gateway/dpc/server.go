@@ -63,6 +63,8 @@ type Config struct {
 	Log        *slog.Logger
 	Goroutines *obs.Goroutines
 	Metrics    *obs.Metrics
+	// Link is where a file can be fetched without a token, "" for nowhere.
+	Link func(core.File) string
 	// Listen is ListenLogin, ListenOpen or ListenStrict.
 	Listen string
 	// Silence is how long a connection for accounts or files may ask nothing. Default 300 s.
@@ -97,8 +99,8 @@ func New(cfg Config) *Gateway {
 		Config: cfg, auths: newPlaces(maxAuth, maxAuthIP), chats: newPlaces(0, maxChatIP), transfers: newTransfers(),
 		messages:    cfg.Metrics.FramesIn.WithLabelValues(string(gateway)),
 		connections: cfg.Metrics.Connections.WithLabelValues(string(gateway), "open"),
-		authProfile: session.Profile{Gateway: gateway, Codec: codec{}, Silence: cfg.Silence},
-		chatProfile: session.Profile{Gateway: gateway, Codec: codec{}, LoginWithin: cfg.LoginWithin, Farewell: farewell},
+		authProfile: session.Profile{Gateway: gateway, Codec: codec{cfg.Link}, Silence: cfg.Silence},
+		chatProfile: session.Profile{Gateway: gateway, Codec: codec{cfg.Link}, LoginWithin: cfg.LoginWithin, Farewell: farewell},
 	}
 	cfg.Hub.Use(&g.authProfile)
 	cfg.Hub.Use(&g.chatProfile)

@@ -47,6 +47,7 @@ type options struct {
 	loginWithin    time.Duration
 	registration   string
 	maxFile, quota int64
+	link           func(core.File) string
 	prepare        func(net.Listener) net.Listener // of the file port
 }
 
@@ -123,7 +124,7 @@ func newWorld(t testing.TB, o options) *world {
 	w.hub.Start(w.chat)
 	w.gw = dpc.New(dpc.Config{
 		Accounts: w.accounts, Chat: w.chat, Files: w.files, Hub: w.hub, Log: log, Goroutines: w.goroutines, Metrics: metrics,
-		Listen: o.listen, Stall: o.stall, Silence: o.silence, MessageTime: o.messageTime, LoginWithin: o.loginWithin,
+		Listen: o.listen, Link: o.link, Stall: o.stall, Silence: o.silence, MessageTime: o.messageTime, LoginWithin: o.loginWithin,
 	})
 	if o.prepare == nil {
 		o.prepare = func(ln net.Listener) net.Listener { return ln }

@@ -3,6 +3,7 @@ package llfc
 import (
 	"strconv"
 
+	"parley/internal/chat"
 	"parley/internal/core"
 	"parley/internal/session"
 	"parley/internal/wire/frame"
@@ -11,6 +12,7 @@ import (
 // codec turns events into frames.
 type codec struct {
 	rooms bool
+	link  func(core.File) string
 }
 
 // Encode encodes an event.
@@ -20,7 +22,12 @@ func (k codec) Encode(ev core.Event) []session.Frame {
 		if ev.Conversation.Kind == core.Room && !k.rooms {
 			return nil
 		}
-		return encodePosted(ev)
+		return encodePosted(ev, k.link)
+	case core.MessageChanged:
+		if ev.Conversation.Kind == core.Room && !k.rooms {
+			return nil
+		}
+		return encodeChanged(ev)
 	case core.FriendRequested:
 		return []session.Frame{{Bytes: appendRequestPush(nil, ev.Request)}}
 	case core.FriendAccepted:
@@ -38,6 +45,9 @@ func (k codec) Encode(ev core.Event) []session.Frame {
 func (k codec) Skips(ev core.Event, viewer core.UserID) bool {
 	if joined, ok := ev.(core.MemberJoined); ok {
 		return joined.Member.User.ID != viewer
+	}
+	if changed, ok := ev.(core.MessageChanged); ok { // it was done in another family of clients
+		return changed.By.ID == viewer && changed.Conversation.Kind == core.Direct
 	}
 	posted, ok := ev.(core.MessagesPosted)
 	if !ok {
@@ -120,22 +130,32 @@ func appendAccepted(b []byte, by core.User, to core.UserID) []byte {
 }
 
 // encodePosted encodes messages as 1019: docs/protocols/llfc.md#text.
-func encodePosted(ev core.MessagesPosted) []session.Frame {
+func encodePosted(ev core.MessagesPosted, link func(core.File) string) []session.Frame {
 	p := pusher{ev: ev}
 	for _, m := range ev.Messages {
 		p.expect += len(m.ClientID) + len(m.Text) + 48
 	}
 	for _, m := range ev.Messages {
-		id, text := clip(m.ClientID, maxMsgID), m.Text
+		id := clip(m.ClientID, maxMsgID)
 		if id == "" {
 			id = madeUpID(ev.Conversation.ID, m.Seq)
 		}
-		if ev.Conversation.Kind == core.Room {
-			text = m.Author.Name + ": " + text
-		}
-		p.add(id, text)
+		p.say(id, m.Author, chat.Plain(m, link))
 		p.expect -= len(m.ClientID) + len(m.Text) + 48
 	}
+	p.close()
+	return p.frames
+}
+
+// encodeChanged encodes what was done to a message as a 1019 of who did it: docs/protocols/llfc.md#changes.
+func encodeChanged(ev core.MessageChanged) []session.Frame {
+	text := chat.PlainChange(ev)
+	if text == "" {
+		return nil
+	}
+	as := core.Message{Author: ev.By}
+	p := pusher{ev: core.MessagesPosted{Conversation: ev.Conversation, Messages: []core.Message{as}, Members: ev.Members}, expect: len(text) + 48}
+	p.say(madeUpID(ev.Conversation.ID, ev.Message.Seq)+"-"+strconv.FormatInt(int64(ev.Message.Change), 10), ev.By, text)
 	p.close()
 	return p.frames
 }
@@ -153,6 +173,14 @@ type pusher struct {
 	b        []byte // the frame being filled
 	viewerAt int
 	items    int // in b
+}
+
+// say appends what somebody says; in a room it begins with their name.
+func (p *pusher) say(id string, by core.Author, text string) {
+	if p.ev.Conversation.Kind == core.Room {
+		text = by.Name + ": " + text
+	}
+	p.add(id, text)
 }
 
 // add appends a text, or the pieces of one that a frame alone does not hold; they have the same id.

@@ -67,7 +67,7 @@ func TestPushesFitFrames(t *testing.T) {
 	long := strings.Repeat("长\x01", 15_000)
 	ids, texts := []string{"a", "b", "c", "", "d"}, []string{"short", long, strings.Repeat("x", 40_000), "", "end"}
 	for kind, prefix := range map[core.ConversationKind]string{core.Direct: "", core.Room: "sqy: "} {
-		frames := encodePosted(posted(kind, ids, texts))
+		frames := encodePosted(posted(kind, ids, texts), nil)
 		got, said := unpack(t, frames)
 		if fmt.Sprint(got) != "[a b c 7-4 d]" {
 			t.Errorf("ids %v", got)
@@ -133,7 +133,7 @@ func FuzzEncodePosted(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id1, text1, id2, text2 string, times uint16) {
 		text2 = strings.Repeat(text2, min(1+int(times), 60_000/max(1, len(text2)))+1)
 		for _, kind := range []core.ConversationKind{core.Direct, core.Room} {
-			ids, said := unpack(t, encodePosted(posted(kind, []string{id1, id2}, []string{text1, text2})))
+			ids, said := unpack(t, encodePosted(posted(kind, []string{id1, id2}, []string{text1, text2}), nil))
 			if len(ids) > 2 {
 				t.Fatalf("%d messages came of 2", len(ids))
 			}

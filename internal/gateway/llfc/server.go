@@ -38,10 +38,11 @@ type Config struct {
 	Goroutines *obs.Goroutines
 	Metrics    *obs.Metrics
 
-	PublicAddr  string        // host:port under which clients reach the listener; "" for what they asked the gate for
-	Rooms       bool          // rooms are shown as contacts
-	Silence     time.Duration // how long a connection may say nothing, default 20 s
-	LoginWithin time.Duration // how long a connection may stay without a login, default 60 s
+	PublicAddr  string                 // host:port under which clients reach the listener; "" for what they asked the gate for
+	Rooms       bool                   // rooms are shown as contacts
+	Link        func(core.File) string // where a file can be fetched without a token, "" for nowhere
+	Silence     time.Duration          // how long a connection may say nothing, default 20 s
+	LoginWithin time.Duration          // how long a connection may stay without a login, default 60 s
 }
 
 // Gateway serves both halves of the protocol.
@@ -62,7 +63,7 @@ func New(cfg Config) *Gateway {
 	}
 	g := &Gateway{cfg: cfg, framesIn: cfg.Metrics.FramesIn.WithLabelValues(string(Name))}
 	g.profile = session.Profile{
-		Gateway: Name, Codec: codec{rooms: cfg.Rooms}, Silence: cfg.Silence, LoginWithin: cfg.LoginWithin,
+		Gateway: Name, Codec: codec{cfg.Rooms, cfg.Link}, Silence: cfg.Silence, LoginWithin: cfg.LoginWithin,
 		CatchUp: true, AllRooms: cfg.Rooms, Farewell: farewell,
 	}
 	cfg.Hub.Use(&g.profile)
