@@ -1,8 +1,8 @@
 // Package line is the smallest gateway there can be, a protocol of text lines, for the tests of delivery.
 //
-// A client says "login TOKEN", "listen TOKEN|nobody", "own PREFIX", "post ID user|room TARGET TEXT" and "ping WORD", and
-// hears "welcome UID", "listening", "ack ID SEQ", "err ID TEXT", "pong WORD", "msg VIEWER CONVERSATION SEQ SENDER ID TEXT", "asked UID",
-// "joined ROOM UID", "left ROOM UID" and "bye REASON".
+// A client says "login TOKEN", "resume TOKEN CONVERSATION:SEQ …", "listen TOKEN|nobody", "own PREFIX", "post ID user|room TARGET TEXT"
+// and "ping WORD", and hears "welcome UID", "listening", "ack ID SEQ", "err ID TEXT", "pong WORD", "msg VIEWER CONVERSATION SEQ SENDER ID
+// TEXT", "changed CONVERSATION SEQ TEXT", "asked UID", "online UID", "offline UID", "joined ROOM UID", "left ROOM UID" and "bye REASON".
 package line
 
 import (
@@ -36,6 +36,14 @@ func (Codec) Encode(ev core.Event) (frames []session.Frame) {
 		}
 	case core.FriendRequested:
 		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "asked %d\n", ev.Request.From.ID)})
+	case core.MessageChanged:
+		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "changed %d %d %s\n", ev.Conversation.ID, ev.Message.Seq, ev.Message.Text)})
+	case core.PresenceChanged:
+		state := "offline"
+		if ev.Online {
+			state = "online"
+		}
+		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "%s %d\n", state, ev.User)})
 	case core.MemberJoined:
 		frames = append(frames, session.Frame{Bytes: fmt.Appendf(nil, "joined %d %d\n", ev.Room.ID, ev.Member.User.ID)})
 	case core.MemberLeft:
@@ -99,8 +107,12 @@ func (g *Gateway) handle(s *session.Session, in string) {
 	verb, rest, _ := strings.Cut(in, " ")
 	switch verb {
 	case "login":
-		if err := g.login(s, rest); err != nil {
+		if err := g.login(s, rest, s.Start); err != nil {
 			s.Send(fmt.Appendf(nil, "err login %v\n", err))
+		}
+	case "resume":
+		if err := g.resume(s, rest); err != nil {
+			s.Send(fmt.Appendf(nil, "err resume %v\n", err))
 		}
 	case "post":
 		id, to, _ := strings.Cut(rest, " ")
@@ -120,7 +132,21 @@ func (g *Gateway) handle(s *session.Session, in string) {
 	}
 }
 
-func (g *Gateway) login(s *session.Session, token string) error {
+// resume is a login that says what it has got.
+func (g *Gateway) resume(s *session.Session, in string) error {
+	token, rest, _ := strings.Cut(in, " ")
+	var got []core.Position
+	for _, text := range strings.Fields(rest) {
+		var p core.Position
+		if _, err := fmt.Sscanf(text, "%d:%d", &p.Conversation, &p.Seq); err != nil {
+			return core.ErrInvalid
+		}
+		got = append(got, p)
+	}
+	return g.login(s, token, func(ctx context.Context, answer ...[]byte) error { return s.StartAt(ctx, got, answer...) })
+}
+
+func (g *Gateway) login(s *session.Session, token string, start func(context.Context, ...[]byte) error) error {
 	ctx := context.Background()
 	actor, err := g.Login(token)
 	if err != nil {
@@ -145,7 +171,7 @@ func (g *Gateway) login(s *session.Session, token string) error {
 		s.Send(welcome)
 		return nil
 	}
-	return s.Start(ctx, welcome)
+	return start(ctx, welcome)
 }
 
 func (g *Gateway) listen(s *session.Session, token string) (err error) {

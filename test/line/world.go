@@ -45,6 +45,7 @@ type Options struct {
 	Dir       string                                    // of the database; default a new one
 	Publish   func(next func(core.Event), e core.Event) // comes before the hub
 	Befriends bool                                      // only friends may write to each other
+	Presence  bool                                      // friends are told who is online
 }
 
 // NewWorld starts a server that is stopped at the end of the test at the latest.
@@ -70,6 +71,13 @@ func NewWorld(t testing.TB, opts Options) *World {
 		DB: w.DB, Audit: audit.New(w.DB), Contacts: w.Contacts, Publish: publish, Gather: w.Hub.Gather, Log: log, Metrics: w.Metrics, Goroutines: w.Goroutines,
 	})
 	w.Contacts.OnChange(w.Chat.ContactsChanged)
+	if opts.Presence {
+		w.Hub.OnPresence(func(user core.UserID, online bool) {
+			if err := w.Contacts.ShowPresence(context.Background(), user, online); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	w.Hub.Start(w.Chat)
 	t.Cleanup(w.Stop)
 	return w
