@@ -32,7 +32,7 @@ var keys = []key{
 	},
 	{
 		name: "http.public_url", value: "", rule: webURL,
-		doc: "How people reach http.addr from outside: for the set-up link, and as the HTTP address that the first page and the list at the start show.",
+		doc: "How people reach http.addr from outside: for the set-up link, for links to files in texts, and as the HTTP address that the first page and the list at the start show.",
 	},
 	{
 		name: "http.origins", value: "", rule: origins,
