@@ -36,6 +36,10 @@ func (s *server) routes() http.Handler {
 			s.api.ServeHTTP(w, r)
 			return
 		}
+		if r.URL.Path == api.EventsPath {
+			s.api.ServeEvents(w, r)
+			return
+		}
 		old.ServeHTTP(w, r)
 	})
 }

@@ -83,8 +83,8 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 		Metrics: s.metrics, Listen: s.cfg.DPC.Listen, Link: s.fileLink,
 	})
 	s.api = api.New(api.Config{
-		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Hub: s.hub, Files: s.files, Audit: s.audit,
-		Reports: s.reports, Admin: s.admin, Log: s.log,
+		Accounts: s.accounts, Contacts: s.contacts, Chat: s.chat, Files: s.files, Audit: s.audit, Reports: s.reports, Admin: s.admin, Log: s.log,
+		Hub: s.hub, Goroutines: s.goroutines, Metrics: s.metrics,
 		PublicURL: s.cfg.HTTP.PublicURL, OnlyTLS: s.onlyTLS(), Origins: config.List(s.cfg.HTTP.Origins),
 	})
 	s.front = front.New(s.accounts, s.log, s.ways)

@@ -42,6 +42,9 @@ var (
 	errLarge   = &ownError{"The request is too large", refusal{http.StatusRequestEntityTooLarge, 10413, validation}}
 	errMedia   = &ownError{"The body must be JSON", refusal{http.StatusUnsupportedMediaType, 10415, validation}}
 	errRange   = &ownError{"The range lies beyond the file", refusal{http.StatusRequestedRangeNotSatisfiable, 10416, validation}}
+	errUpgrade = &ownError{"Events come over a WebSocket", refusal{http.StatusUpgradeRequired, 10426, validation}}
+	errOrigin  = &ownError{"This page may not connect", refusal{http.StatusForbidden, 10403, permission}}
+	errSockets = &ownError{"Too many connections are open", refusal{http.StatusTooManyRequests, 10429, rateLimit}}
 	errForm    = &ownError{"The upload failed", refusal{http.StatusBadRequest, 30001, validation}}
 )
 

@@ -143,13 +143,18 @@ func (c *call) decodeBody(in any) error {
 		return because(errBody, "The body is not a JSON object")
 	}
 	if err := json.Unmarshal(body, in); err != nil {
-		var semantic *json.SemanticError
-		if errors.As(err, &semantic) && semantic.JSONPointer != "" {
-			return because(errBody, string(semantic.JSONPointer[1:])+" has the wrong type")
-		}
-		return because(errBody, "The body is not valid JSON")
+		return malformed(err)
 	}
 	return nil
+}
+
+// malformed says what is wrong with some JSON.
+func malformed(err error) error {
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) && semantic.JSONPointer != "" {
+		return because(errBody, string(semantic.JSONPointer[1:])+" has the wrong type")
+	}
+	return because(errBody, "The body is not valid JSON")
 }
 
 // upload returns the file of a form, whatever its field is called.

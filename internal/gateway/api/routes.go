@@ -52,6 +52,7 @@ func (g *Gateway) routes() []route {
 	)
 	table := []route{
 		{get, "/openapi.json", "openapi", everybody, "This document.", g.describe()},
+		{get, "/asyncapi.json", "openapi", everybody, "The events, in the same way.", g.describeEvents()},
 		{get, "/docs", "openapi", everybody, "The same as a page for people.", g.guidePage()},
 
 		{post, "/auth/register", "registration", everybody, "Make an account and log in.", op(200, register)},
@@ -130,6 +131,8 @@ func (g *Gateway) routes() []route {
 		{remove, "/rooms/{conversation_id}/links/{link_id}", "invitations", users, "Make a link work no more.", op(200, revokeLink)},
 		{get, "/invites/{token}", "invitations", everybody, "Where a link leads.", op(200, showInvite)},
 		{post, "/invites/{token}/join", "invitations", users, "Join the room that a link leads into.", op(200, followInvite)},
+
+		{post, "/ws/tickets", "events", users, "A ticket that opens one socket for events, within half a minute.", op(201, issueTicket)},
 
 		{get, "/admin/users", "administration", admins, "All accounts, a page at a time.", op(200, listUsers)},
 		{post, "/admin/users", "administration", admins, "Make an account.", op(201, addUser)},

@@ -12,6 +12,9 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"parley/internal/account"
 	"parley/internal/admin"
@@ -37,11 +40,16 @@ type Config struct {
 	Contacts *contact.Service
 	Files    *file.Service
 	Chat     *chat.Service
-	Hub      *session.Hub
 	Audit    *audit.Log
 	Reports  *report.Service
 	Admin    *admin.Service
 	Log      *slog.Logger
+
+	Hub        *session.Hub
+	Goroutines *obs.Goroutines
+	Metrics    *obs.Metrics
+
+	StartWithin time.Duration // how long a client of the events has to say where it stands, default 10 s
 
 	PublicURL string   // how the server is reached from outside, "" for as the request reached it
 	OnlyTLS   bool     // browsers that came over TLS are told never to come without
@@ -51,9 +59,14 @@ type Config struct {
 // Gateway serves the routes.
 type Gateway struct {
 	Config
-	mux     *http.ServeMux
-	openAPI []byte
-	guide   guide
+	mux      *http.ServeMux
+	openAPI  []byte
+	asyncAPI []byte
+
+	codecs   [2]eventCodec // plain and compressed
+	profiles [2]session.Profile
+	framesIn prometheus.Counter
+	guide    guide
 }
 
 // New returns the gateway.
@@ -61,6 +74,8 @@ func New(cfg Config) *Gateway {
 	g := &Gateway{Config: cfg, mux: http.NewServeMux()}
 	table := g.routes()
 	g.openAPI, g.guide = document(table), guideOf(table)
+	g.asyncAPI = eventDocument()
+	g.prepareSockets()
 	byPath := map[string]map[string]route{}
 	for _, r := range table {
 		if byPath[r.path] == nil {
@@ -163,11 +178,16 @@ type call struct {
 
 func (c *call) ctx() context.Context { return c.r.Context() }
 
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, rt route) {
+func (g *Gateway) newCall(w http.ResponseWriter, r *http.Request) *call {
 	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
 	c := &call{gw: g, w: w, r: r, id: rand.Text()[:12], from: core.Origin{Gateway: gateway, IP: ap.Addr().Unmap()}}
 	w.Header().Set("X-Request-Id", c.id)
 	w.Header().Set("Cache-Control", "no-store")
+	return c
+}
+
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, rt route) {
+	c := g.newCall(w, r)
 	defer c.recover()
 	// What somebody may do is asked once all of the request is there: nobody keeps a right by holding a request open. A request that
 	// did not arrive is counted as well.

@@ -147,6 +147,7 @@ var unsteady = []struct {
 	with string
 }{
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "<token>"},
+	{regexp.MustCompile(`"ticket":"[\w-]+"`), `"ticket":"<ticket>"`},
 	{regexp.MustCompile(`"refresh_token":"[\w-]{64}"`), `"refresh_token":"<refresh>"`},
 	{linkForm, `"token":"<link>"`},
 	{regexp.MustCompile(`/invite/[\w-]{22}`), "/invite/<link>"},

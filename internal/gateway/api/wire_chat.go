@@ -80,7 +80,7 @@ type reaction struct {
 func (s shapes) message(id core.ConversationID, m core.Message) message {
 	v := message{
 		ConversationID: id, Seq: m.Seq, ClientID: m.ClientID, Sender: s.author(m.Author), Text: m.Text, Origin: string(m.Origin),
-		CreatedAt: m.At.UTC(), EditedAt: m.EditedAt.UTC(), Deleted: m.Deleted, Change: m.Change, ReplyTo: m.ReplyTo, Mentions: m.Mentions,
+		CreatedAt: m.At.UTC().Truncate(time.Millisecond), EditedAt: m.EditedAt.UTC(), Deleted: m.Deleted, Change: m.Change, ReplyTo: m.ReplyTo, Mentions: m.Mentions,
 	}
 	if m.Quote != nil {
 		v.Quote = &quote{s.author(m.Quote.Author), m.Quote.Text}

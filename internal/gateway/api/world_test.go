@@ -46,7 +46,11 @@ type world struct {
 	accounts *account.Service
 	contacts *contact.Service
 	files    *file.Service
+	rooms    *chat.Service
+	hub      *session.Hub
+	gateway  *api.Gateway
 	web      *httptest.Server
+	stop     func()
 	mail     *mailbox
 	outbox   *outbox.Folder
 	log      *record
@@ -87,6 +91,16 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	s.files.Log, s.files.Metrics, s.files.Goroutines = log, metrics, goroutines
 	w.files, err = file.New(context.Background(), s.files)
 	w.must(err)
+	w.accounts.OnRevoke(func(user core.UserID, epoch int64) {
+		rooms.AccountChanged(user)
+		hub.Revoke(user, epoch)
+	})
+	w.accounts.OnDeviceClosed(hub.RevokeDevice)
+	w.contacts.OnChange(rooms.ContactsChanged)
+	w.contacts.Ask(w.accounts)
+	hub.OnPresence(func(user core.UserID, online bool) {
+		w.check(w.contacts.ShowPresence(context.Background(), user, online))
+	})
 	hub.Start(rooms)
 	w.outbox = outbox.NewFolder(filepath.Join(t.TempDir(), "outbox"))
 	s.api.Reports = report.New(report.Config{DB: w.db, Publish: hub.Publish, Messages: rooms, Accounts: w.accounts, Audit: trail})
@@ -97,10 +111,12 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 			return f, err
 		},
 	})
-	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Hub, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, hub, trail, log
-	s.api.Files = w.files
-	w.web = httptest.NewServer(api.New(s.api))
-	t.Cleanup(func() {
+	w.hub, w.rooms = hub, rooms
+	s.api.Accounts, s.api.Contacts, s.api.Chat, s.api.Audit, s.api.Log = w.accounts, w.contacts, rooms, trail, log
+	s.api.Files, s.api.Hub, s.api.Goroutines, s.api.Metrics = w.files, hub, goroutines, metrics
+	w.gateway = api.New(s.api)
+	w.web = httptest.NewServer(w)
+	w.stop = sync.OnceFunc(func() {
 		w.web.Close()
 		rooms.Drain(context.Background())
 		hub.Stop(context.Background())
@@ -108,6 +124,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 		w.check(goroutines.Wait(context.Background()))
 		w.check(w.db.Close())
 	})
+	t.Cleanup(w.stop)
 	w.doc = w.readDocument()
 	return w
 }
@@ -129,6 +146,15 @@ func (w *world) settings() []admin.Setting {
 			Read: read("limits.register"), Apply: func(v any) { w.accounts.SetLimits(v.(int), 0) },
 		},
 	}
+}
+
+// ServeHTTP serves what the program has under the gateway's addresses.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == api.EventsPath {
+		w.gateway.ServeEvents(rw, r)
+		return
+	}
+	w.gateway.ServeHTTP(rw, r)
 }
 
 func (w *world) must(err error) {
