@@ -22,7 +22,8 @@ import (
 
 // fill makes a path of a template: somebody's uid, or what a test has.
 func fill(template string, id core.UserID) string {
-	return strings.NewReplacer("{user_id}", fmt.Sprint(id), "{device_id}", "1", "{conversation_id}", "1", "{file_id}", "1",
+	return strings.NewReplacer("{user_id}", fmt.Sprint(id), "{device_id}", "1", "{conversation_id}", "2", "{seq}", "1", "{link_id}", "1",
+		"{token}", "mZ0vQe3nTn2mX7f1l9sWzA", "{file_id}", "1",
 		"{report_id}", "1", "{connection_id}", "1", "{code_id}", "1").Replace(template)
 }
 
@@ -478,10 +479,18 @@ func FuzzBodies(f *testing.F) {
 			}
 		}
 	}
+	ann.post("/rooms", `{"name":"The choir"}`).ok(201) // whose number fill puts into paths
+	ann.post("/conversations/2/messages", `{"text":"hello"}`).ok(201)
+	web := *w.web.Client()
+	web.Timeout = 20 * time.Second // what hangs is a failure too
 	f.Add(0, `{"username":"user123","password":"SecurePass123!"}`)
 	f.Add(1, `{"refresh_token":"x"}`)
 	f.Add(2, `{"user_id":1e400}`)
 	f.Add(3, `{"sex":9223372036854775808,"email":null}`)
+	f.Add(5, `{"text":"hello","reply_to":-1,"client_id":"\u0000","file_id":9223372036854775807}`)
+	f.Add(6, `{"name":"\u202e","member_ids":[0,-1,null],"is_public":1}`)
+	f.Add(7, `{"mute_seconds":-9223372036854775808,"role":null}`)
+	f.Add(8, `{"expires_in":9223372036854775807,"max_uses":-1,"seq":1e3,"emoji":"\ud83d"}`)
 	f.Add(4, "{\"full_name\":\"\\ud800\"}")
 	f.Fuzz(func(t *testing.T, which int, body string) {
 		method, template, _ := strings.Cut(routes[uint(which)%uint(len(routes))], " ")
@@ -491,9 +500,9 @@ func FuzzBodies(f *testing.F) {
 		}
 		req.Header.Set("Authorization", "Bearer "+ann.access)
 		req.Header.Set("Content-Type", "application/json")
-		resp, err := w.web.Client().Do(req)
+		resp, err := web.Do(req)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s %s %q: %v", method, template, body, err)
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode >= 500 {
