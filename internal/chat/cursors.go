@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -220,8 +221,11 @@ func (s *Service) Page(ctx context.Context, viewer core.UserID, id core.Conversa
 	if err != nil {
 		return page, err
 	}
+	if conv.Kind == core.Direct && !slices.Contains(members, viewer) {
+		return page, nil
+	}
 	if id == core.Lobby || conv.Kind == core.Direct {
-		viewer = 0 // everybody is in the lobby, and events of a direct chat come to its two users only
+		viewer = 0 // everybody is in the lobby
 	}
 	list, err := s.readPage(ctx, viewer, id, &page, whole)
 	if err != nil {

@@ -295,3 +295,16 @@ func TestPagesGroupRuns(t *testing.T) {
 		t.Errorf("runs by size of %v", runs)
 	}
 }
+
+func TestAPageOfADirectChatIsForItsTwoUsers(t *testing.T) {
+	tw := settled(t, line.Options{})
+	tw.seqs(ann, user(bob), chat.RetryRecent, draft("", "between us"))
+	conv := core.ConversationID(tw.Int(`SELECT id FROM conversation WHERE kind = 1`))
+	for viewer, want := range map[core.UserID]int{ann: 1, bob: 1, cyd: 0, 0: 0} {
+		p, err := tw.Chat.Page(t.Context(), viewer, conv, 0, false)
+		tw.Check(err)
+		if len(p.Events) != want || p.End != core.Seq(want) || p.More {
+			t.Errorf("%d reads %+v", viewer, p)
+		}
+	}
+}

@@ -126,11 +126,10 @@ func (p *presence) due(now time.Time) (users []core.UserID, next time.Duration) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	users, p.soon = p.soon, nil
-	next = time.Hour
 	for len(p.later) > 0 {
 		d := p.later[0]
-		if next = d.at.Add(offlineAfter).Sub(now); next > 0 {
-			return users, next
+		if left := d.at.Add(offlineAfter).Sub(now); left > 0 {
+			return users, left
 		}
 		p.later = p.later[1:]
 		if p.gone[d.user].Equal(d.at) { // they have not been here since

@@ -63,7 +63,7 @@ func (k codec) Skips(ev core.Event, viewer core.UserID) bool {
 // farewell is what users are told when their session ends without their doing: docs/protocols/llfc.md#offline-notice.
 func farewell(why session.Reason, user core.UserID) []byte {
 	switch why {
-	case session.Replaced, session.Revoked, session.Stopping:
+	case session.Replaced, session.Revoked, session.Kicked, session.Stopping:
 		if user != 0 {
 			return offlineNotice(user)
 		}
