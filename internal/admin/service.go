@@ -28,8 +28,8 @@ type Auditor interface {
 // Figures are counts of what the server keeps.
 type Figures struct {
 	Users         int
-	Conversations int
-	Rooms         int
+	Conversations int64
+	Rooms         int64
 	Messages      int64
 	Files         int64
 	FileBytes     int64

@@ -54,6 +54,11 @@ func (a *App) figures(ctx context.Context, actor core.Actor) (f admin.Figures, e
 	if f.Users, err = a.accounts.Count(ctx, actor); err != nil {
 		return f, err
 	}
+	kept, err := a.chat.Counts(ctx, actor)
+	if err != nil {
+		return f, err
+	}
+	f.Conversations, f.Rooms, f.Messages = kept.Conversations, kept.Rooms, kept.Messages
 	f.Files, f.FileBytes, err = a.files.Totals(ctx, actor)
 	return f, err
 }

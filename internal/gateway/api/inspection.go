@@ -16,8 +16,8 @@ type statistics struct {
 	Uptime        int64              `json:"uptime_s" doc:"in seconds"`
 	Users         int                `json:"users"`
 	Online        int                `json:"online" doc:"users with a live connection"`
-	Conversations int                `json:"conversations"`
-	Rooms         int                `json:"rooms"`
+	Conversations int64              `json:"conversations"`
+	Rooms         int64              `json:"rooms"`
 	Messages      int64              `json:"messages"`
 	Files         int64              `json:"files"`
 	FileBytes     int64              `json:"file_bytes"`

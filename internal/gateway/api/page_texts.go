@@ -80,6 +80,9 @@ var titles = map[string]string{
 
 // titleOf names a section of the page.
 func titleOf(lang, tag string) string {
+	if lang == "en" && tag == "openapi" {
+		return "OpenAPI"
+	}
 	if title := titles[tag]; lang == "zh" && title != "" {
 		return title
 	}

@@ -117,6 +117,7 @@ func (g *Gateway) routes() []route {
 		{post, "/rooms", "rooms", users, "Make a room.", op(201, makeRoom)},
 		{get, "/rooms/public", "rooms", users, "Rooms that everybody may join.", op(200, publicRooms)},
 		{put, "/rooms/{conversation_id}", "rooms", users, "Change a room's name, its topic, or who may find it.", op(200, editRoom)},
+		{remove, "/rooms/{conversation_id}", "rooms", users, "Close a room for everybody in it; what was said and shared there is deleted.", op(200, closeRoom)},
 		{post, "/rooms/{conversation_id}/join", "rooms", users, "Join a public room.", op(200, joinRoom)},
 		{post, "/rooms/{conversation_id}/leave", "rooms", users, "Leave a room.", op(200, leaveRoom)},
 
@@ -141,6 +142,7 @@ func (g *Gateway) routes() []route {
 		{remove, "/admin/users/{user_id}", "administration", admins, "Delete an account.", op(200, removeUser)},
 		{post, "/admin/users/{user_id}/ban", "administration", admins, "Shut an account out.", op(200, ban)},
 		{post, "/admin/users/{user_id}/unban", "administration", admins, "Let an account in again.", op(200, unban)},
+		{get, "/admin/rooms", "administration", admins, "All rooms.", op(200, allRooms)},
 		{post, "/reports", "reports", users, "Report a message, or a user, to those who administer.", op(201, fileReport)},
 		{get, "/admin/reports", "reports", admins, "What was reported, the newest first.", op(200, listReports)},
 		{put, "/admin/reports/{report_id}", "reports", admins, "Say what has become of a report.", op(200, handleReport)},
