@@ -10,8 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
+	"parley/internal/admin"
 	"parley/internal/blob"
 	"parley/internal/config"
 	"parley/internal/gateway/control"
@@ -46,6 +50,7 @@ func Check(ctx context.Context, cfg config.Config) []Finding {
 		{"database", checkDatabase(ctx, filepath.Join(cfg.DataDir, databaseFile)), "stop the server and restore a backup"},
 		{"shared files", checkFiles(ctx, cfg.DataDir), "put the folder " + filesDir + " back from a backup"},
 	}
+	findings = append(findings, settingsSet(ctx, &cfg)...)
 	if !running {
 		findings = append(findings, checkPorts(ctx, cfg)...)
 	}
@@ -104,6 +109,34 @@ func checkFiles(ctx context.Context, dataDir string) error {
 		return nil
 	}
 	return filesAreThere(ctx, dataDir)
+}
+
+// settingsSet tells what administrators have set: it holds, whatever the configuration says.
+func settingsSet(ctx context.Context, cfg *config.Config) (findings []Finding) {
+	path := filepath.Join(cfg.DataDir, databaseFile)
+	if _, err := os.Stat(path); err != nil {
+		return nil
+	}
+	set, err := store.Column(ctx, path, admin.SetQuery)
+	if err != nil {
+		return nil // what is wrong with the database is told elsewhere
+	}
+	for _, pair := range set {
+		name, text, _ := strings.Cut(pair, "=")
+		var v any
+		err := json.Unmarshal([]byte(text), &v)
+		if err == nil {
+			_, err = config.Read(name, v)
+		}
+		if err != nil {
+			findings = append(findings, Finding{
+				"setting " + pair + " of an administrator", err, "set " + name + " again, or reset it, among the settings of the API; until then the configuration counts",
+			})
+			continue
+		}
+		findings = append(findings, Finding{What: fmt.Sprintf("setting %s of an administrator, in place of %v in the configuration", pair, cfg.Value(name))})
+	}
+	return findings
 }
 
 func checkPorts(ctx context.Context, cfg config.Config) (findings []Finding) {
