@@ -1,12 +1,12 @@
 package chat
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"time"
 	"unicode"
+
+	"github.com/go-json-experiment/json"
 
 	"parley/internal/core"
 )
@@ -16,6 +16,12 @@ const (
 	maxQuery = 256
 	// countUpTo is where it does not matter any more how frequent a term is.
 	countUpTo = 2_000
+	// gatherUpTo is how often a beginning of terms may occur to be looked up: those of all terms have to be gathered.
+	gatherUpTo = 500
+	// searchRows is how many messages are looked at for one page of hits, searchChunk how many of one conversation before
+	// others have their turn.
+	searchRows  = 20_000
+	searchChunk = 32
 )
 
 // Search is what somebody looks for.
@@ -29,7 +35,7 @@ type Search struct {
 
 // Found is a page of what was found.
 type Found struct {
-	Hits []Hit  // the newest first
+	Hits []Hit  // the newest first; there may be fewer than asked for, or none, though there is more
 	Next string // where to go on; "" if there is nothing more
 }
 
@@ -39,150 +45,277 @@ type Hit struct {
 	Message      core.Message
 }
 
-// Search returns messages that the actor may read, the newest first.
+// Search returns messages that the actor may read, the newest first. One page looks at so many messages at most: what is
+// rare may take several.
 func (s *Service) Search(ctx context.Context, actor core.Actor, q Search) (found Found, err error) {
 	err = s.db.View(ctx, func(ctx context.Context) error {
-		found.Hits, err = s.search(ctx, actor, q)
+		found, err = s.search(ctx, actor, q)
 		return err
 	})
 	if err != nil {
 		return Found{}, fmt.Errorf("search: %w", err)
 	}
-	if n := len(found.Hits); n == bounded(q.Limit) {
-		last := found.Hits[n-1]
-		found.Next = fmt.Sprintf("%d-%d-%d", last.Message.At.UnixMilli(), last.Conversation, last.Message.Seq)
-	}
 	return found, nil
 }
 
-func (s *Service) search(ctx context.Context, actor core.Actor, q Search) ([]Hit, error) {
+func (s *Service) search(ctx context.Context, actor core.Actor, q Search) (Found, error) {
 	if !actor.Known() {
-		return nil, core.ErrLoginRequired
+		return Found{}, core.ErrLoginRequired
 	}
 	w := want(clean(q.Text))
 	if len(q.Text) > maxQuery || len(w.words)+len(w.runs) == 0 {
-		return nil, core.ErrInvalid
+		return Found{}, core.ErrInvalid
+	}
+	from, err := parsePosition(q.Cursor)
+	if err != nil {
+		return Found{}, err
 	}
 	where, err := s.readable(ctx, actor, q.Conversation)
 	if err != nil {
-		return nil, err
+		return Found{}, err
 	}
 	lead, err := s.rarest(ctx, w)
 	if err != nil {
-		return nil, err
+		return Found{}, err
+	}
+	hunt := &hunt{s: s, wanted: w, author: q.Author, lead: lead, left: searchRows}
+	if err := hunt.begin(ctx, where, from); err != nil {
+		return Found{}, err
 	}
 	limit := bounded(q.Limit)
-	var hits []Hit
-	for _, c := range where {
-		found, err := s.searchIn(ctx, c, lead, w, q, limit)
+	if err := hunt.run(ctx, limit); err != nil {
+		return Found{}, err
+	}
+	places, next := hunt.page(limit)
+	hits, err := s.load(ctx, places)
+	return Found{hits, next}, err
+}
+
+// load reads the messages that were found.
+func (s *Service) load(ctx context.Context, places []position) ([]Hit, error) {
+	seqs := map[core.ConversationID][]core.Seq{}
+	for _, p := range places {
+		seqs[p.conversation] = append(seqs[p.conversation], p.seq)
+	}
+	messages := map[core.Position]core.Message{}
+	for id, list := range seqs {
+		which, err := json.Marshal(list)
 		if err != nil {
 			return nil, err
 		}
-		hits = append(hits, found...)
-	}
-	slices.SortFunc(hits, newestFirst)
-	hits = hits[:min(limit, len(hits))]
-	for i := range hits {
-		one := []core.Message{hits[i].Message}
-		if err := s.addExtras(ctx, hits[i].Conversation, one); err != nil {
+		read, err := s.messages(ctx, id, `SELECT `+messageColumns+` FROM `+messageTables+`
+			WHERE m.conversation_id = ? AND m.seq IN (SELECT value FROM json_each(?))`, int64(id), string(which))
+		if err != nil {
 			return nil, err
 		}
-		hits[i].Message = one[0]
+		for _, m := range read {
+			messages[core.Position{Conversation: id, Seq: m.Seq}] = m
+		}
+	}
+	var hits []Hit
+	for _, p := range places {
+		hits = append(hits, Hit{p.conversation, messages[core.Position{Conversation: p.conversation, Seq: p.seq}]})
 	}
 	return hits, nil
-}
-
-func newestFirst(a, b Hit) int {
-	return cmp.Or(b.Message.At.Compare(a.Message.At), cmp.Compare(b.Conversation, a.Conversation), cmp.Compare(b.Message.Seq, a.Message.Seq))
 }
 
 // stretch is a conversation from where on somebody may read it.
 type stretch struct {
 	id    core.ConversationID
 	floor core.Seq
+	last  core.Seq
 }
 
 // readable returns what the actor may read: everything, or of one conversation.
 func (s *Service) readable(ctx context.Context, actor core.Actor, id core.ConversationID) (list []stretch, err error) {
 	if id != 0 {
 		p, err := s.place(ctx, actor, id, toRead)
-		return []stretch{{id, p.floor}}, err
+		return []stretch{{id, p.floor, p.conversation.LastSeq}}, err
 	}
 	err = s.each(ctx, func(scan func(...any) error) error {
 		var c stretch
-		err := scan(&c.id, &c.floor)
+		err := scan(&c.id, &c.floor, &c.last)
 		list = append(list, c)
 		return err
-	}, `SELECT c.id, CASE WHEN c.public = 1 THEN min(m.joined_seq, c.open_seq) ELSE m.joined_seq END
+	}, `SELECT c.id, CASE WHEN c.public = 1 THEN min(m.joined_seq, c.open_seq) ELSE m.joined_seq END, c.last_seq
 		FROM member m JOIN conversation c ON c.id = m.conversation_id WHERE m.user_id = ? ORDER BY c.id`, int64(actor.User()))
 	return list, err
 }
 
-// lead is the term whose messages are looked through.
+// lead is the term, or the beginning of terms, whose messages are looked at. The zero lead leads to all messages.
 type lead struct {
 	term      string
 	beginning bool
 }
 
-// rarest returns the term of a query that the fewest messages have. Beginnings are a last resort.
-func (s *Service) rarest(ctx context.Context, w wanted) (lead, error) {
+// rarest returns what of a query the fewest messages have.
+func (s *Service) rarest(ctx context.Context, w wanted) (best lead, err error) {
 	exact, beginnings := w.terms()
-	if len(exact) == 0 {
-		return lead{beginnings[0], true}, nil
-	}
-	best, fewest := exact[0], countUpTo+1
+	fewest := countUpTo + 1
 	for _, t := range exact {
 		var n int
 		if err := s.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM search_term WHERE term = ? LIMIT ?)`, []any{t, countUpTo}, &n); err != nil {
-			return lead{}, err
+			return best, err
 		}
 		if n < fewest {
-			best, fewest = t, n
+			best, fewest = lead{t, false}, n
 		}
 	}
-	return lead{best, false}, nil
+	if len(exact) > 0 {
+		return best, nil
+	}
+	fewest = gatherUpTo
+	for _, b := range beginnings {
+		var n int
+		if err := s.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM search_term WHERE term >= ? AND term < ? LIMIT ?)`,
+			[]any{b, b + afterAll, gatherUpTo}, &n); err != nil {
+			return best, err
+		}
+		if n < fewest {
+			best, fewest = lead{b, true}, n
+		}
+	}
+	return best, nil
 }
 
-// Messages of a conversation that have a term are read along the index, the newest first, so that it does not matter how many
-// there are. Terms with a common beginning have to be gathered.
+// afterAll makes of a beginning what comes after all that begin so.
+const afterAll = string(unicode.MaxRune)
+
+// hunt goes through the messages that may be hits, those of all conversations together from the newest to the oldest.
+type hunt struct {
+	s      *Service
+	wanted wanted
+	author core.UserID
+	lead   lead
+	left   int // how many may still be looked at
+
+	tracks []track // of conversations that have more
+	found  []position
+}
+
+// track is how far a conversation has been gone through.
+type track struct {
+	stretch
+	low position // the last one looked at
+}
+
+// begin looks at the newest message of each conversation below a position.
+func (h *hunt) begin(ctx context.Context, where []stretch, from position) error {
+	for _, c := range where {
+		top, err := h.s.below(ctx, c, from)
+		if err != nil {
+			return err
+		}
+		t := track{stretch: c, low: position{seq: top + 1}}
+		if more, err := h.look(ctx, &t, 1); err != nil {
+			return err
+		} else if more {
+			h.tracks = append(h.tracks, t)
+		}
+	}
+	return nil
+}
+
+// run looks on until there is a page of hits that nothing can come before any more, or it has looked at enough. It goes on
+// where it has got least far, so that no conversation keeps those of another from being found.
+func (h *hunt) run(ctx context.Context, limit int) error {
+	for len(h.tracks) > 0 && h.left > 0 && h.settled() < limit {
+		i := h.behind()
+		more, err := h.look(ctx, &h.tracks[i], min(searchChunk, h.left))
+		if err != nil {
+			return err
+		}
+		if !more {
+			h.tracks = slices.Delete(h.tracks, i, i+1)
+		}
+	}
+	return nil
+}
+
+// behind returns the track on which the newest messages are not looked at yet.
+func (h *hunt) behind() (at int) {
+	for i := range h.tracks {
+		if newer(h.tracks[i].low, h.tracks[at].low) < 0 {
+			at = i
+		}
+	}
+	return at
+}
+
+// settled returns how many hits there are that no others can come between.
+func (h *hunt) settled() (n int) {
+	low := h.tracks[h.behind()].low
+	for _, p := range h.found {
+		if newer(p, low) <= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// page returns the hits of a page and where the next one begins.
+func (h *hunt) page(limit int) (hits []position, next string) {
+	slices.SortFunc(h.found, newer)
+	n := len(h.found)
+	if len(h.tracks) > 0 {
+		n = h.settled()
+	}
+	switch {
+	case n > limit, n == limit && (len(h.tracks) > 0 || len(h.found) > n):
+		return h.found[:limit], h.found[limit-1].String()
+	case len(h.tracks) > 0:
+		next = h.tracks[h.behind()].low.String()
+	}
+	return h.found[:n], next
+}
+
+// Messages that have a term are read along the index, so that it does not matter how many others there are. Terms with a common
+// beginning have to be gathered.
 const (
-	foundWhere = `WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.deleted_at = 0 AND ?3 IN (0, m.sender_id)
-		AND (m.created_at < ?4 OR m.created_at = ?4 AND (m.conversation_id < ?5 OR m.conversation_id = ?5 AND m.seq < ?6))`
-	foundByTerm = `SELECT ` + messageColumns + ` FROM search_term t JOIN ` + messageTables + ` ` + foundWhere + `
-		AND t.term = ?7 AND t.conversation_id = ?1 AND t.seq > ?2 AND m.seq = t.seq ORDER BY t.seq DESC`
-	foundByBeginning = `SELECT ` + messageColumns + ` FROM ` + messageTables + ` ` + foundWhere + `
-		AND m.seq IN (SELECT t.seq FROM search_term t WHERE t.term >= ?7 AND t.term < ?8 AND t.conversation_id = ?1 AND t.seq > ?2)
-		ORDER BY m.seq DESC`
+	lookByTerm = `SELECT m.seq, m.sender_id, m.text FROM search_term t JOIN message m ON m.conversation_id = t.conversation_id AND m.seq = t.seq
+		WHERE t.term = ?5 AND t.conversation_id = ?1 AND t.seq > ?2 AND t.seq < ?3 ORDER BY t.seq DESC LIMIT ?4`
+	lookByBeginning = `SELECT m.seq, m.sender_id, m.text FROM message m WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.seq < ?3
+		AND m.seq IN (SELECT t.seq FROM search_term t WHERE t.term >= ?5 AND t.term < ?6 AND t.conversation_id = ?1)
+		ORDER BY m.seq DESC LIMIT ?4`
+	lookAtAll = `SELECT m.seq, m.sender_id, m.text FROM message m
+		WHERE m.conversation_id = ?1 AND m.seq > ?2 AND m.seq < ?3 ORDER BY m.seq DESC LIMIT ?4`
 )
 
-// searchIn returns the newest hits in one conversation.
-func (s *Service) searchIn(ctx context.Context, c stretch, l lead, w wanted, q Search, limit int) (hits []Hit, err error) {
-	before := time.Now().AddDate(1, 0, 0).UnixMilli()
-	var conversation, seq int64
-	if q.Cursor != "" {
-		if n, err := fmt.Sscanf(q.Cursor, "%d-%d-%d", &before, &conversation, &seq); n != 3 || err != nil {
-			return nil, core.ErrInvalid
+// look looks at the next messages of a conversation, and reports whether there are more.
+func (h *hunt) look(ctx context.Context, t *track, most int) (more bool, err error) {
+	query, args := lookAtAll, []any{int64(t.id), int64(t.floor), int64(t.low.seq), most}
+	switch {
+	case h.lead.beginning:
+		query, args = lookByBeginning, append(args, h.lead.term, h.lead.term+afterAll)
+	case h.lead.term != "":
+		query, args = lookByTerm, append(args, h.lead.term)
+	}
+	n, low := 0, t.low.seq
+	var hits []core.Seq
+	err = h.s.each(ctx, func(scan func(...any) error) error {
+		var by core.UserID
+		var text string
+		err := scan(&low, &by, &text)
+		n++
+		if err == nil && (h.author == 0 || h.author == by) && h.wanted.in(text) {
+			hits = append(hits, low)
 		}
-	}
-	query, args := foundByTerm, []any{
-		int64(c.id), int64(c.floor), int64(q.Author), before, conversation, seq, l.term,
-	}
-	if l.beginning {
-		query, args = foundByBeginning, append(args, l.term+string(unicode.MaxRune))
-	}
-	rows, err := s.db.Query(ctx, query, args...)
+		return err
+	}, query, args...)
+	h.left -= n
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	defer rows.Close()
-	for len(hits) < limit && rows.Next() {
-		m, err := scanMessage(rows.Scan)
+	for _, seq := range hits {
+		p, err := h.s.position(ctx, t.stretch, seq)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
-		if w.in(m.Text) {
-			hits = append(hits, Hit{c.id, m})
-		}
+		h.found = append(h.found, p)
 	}
-	return hits, rows.Err()
+	if n < most {
+		return false, nil
+	}
+	t.low, err = h.s.position(ctx, t.stretch, low)
+	return true, err
 }

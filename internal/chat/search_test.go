@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -223,5 +224,157 @@ func TestTheIndexCatchesUp(t *testing.T) {
 	}
 	if n := tw.count(`SELECT count(*) FROM search_term`); n != 400 {
 		t.Errorf("%d terms", n)
+	}
+}
+
+// pages returns all hits page by page, as conversation:number, and how many pages that were. between is called after each.
+func (tw *town) pages(who core.UserID, q chat.Search, between func()) (all []string, pages int) {
+	tw.Helper()
+	for pages = 1; ; pages++ {
+		found, err := tw.Chat.Search(context.Background(), as(who), q)
+		tw.Check(err)
+		if len(found.Hits) > q.Limit {
+			tw.Fatalf("%d hits on a page", len(found.Hits))
+		}
+		for _, h := range found.Hits {
+			all = append(all, fmt.Sprintf("%d:%d", h.Conversation, h.Message.Seq))
+		}
+		if found.Next == "" || pages > 10_000 {
+			return all, pages
+		}
+		q.Cursor = found.Next
+		between()
+	}
+}
+
+// TestPagesMissNothingHoweverTimesAreMixed gives messages any times, many of them the same, and posts more while the pages are read.
+func TestPagesMissNothingHoweverTimesAreMixed(t *testing.T) {
+	tw := newTown(t, line.Options{})
+	tw.AddUsers(ann, bob)
+	seed := rand.Uint64()
+	r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+	const rooms = 5
+	want := map[string]bool{}
+	byBob := map[string]bool{}
+	for id := room; id < room+rooms; id++ {
+		tw.AddRoom(id, ann, bob)
+		for seq := range r.IntN(60) + 1 {
+			text, from := "hay", ann
+			if r.IntN(2) == 0 {
+				from = bob
+			}
+			if r.IntN(3) > 0 {
+				text = "a needle 针"
+				want[fmt.Sprintf("%d:%d", id, seq+1)] = true
+				if from == bob {
+					byBob[fmt.Sprintf("%d:%d", id, seq+1)] = true
+				}
+			}
+			tw.seqs(from, inRoom(id), chat.RetryForever, draft("", text))
+		}
+	}
+	tw.Exec(`UPDATE message SET created_at = 1000000 + abs(random() % 40)`)
+	tw.indexed()
+	post := func() {
+		if r.IntN(8) == 0 {
+			tw.seqs(ann, inRoom(room+core.ConversationID(r.IntN(rooms))), chat.RetryForever, draft("", "a needle 针"))
+		}
+	}
+	for _, limit := range []int{1, 2, 7, 50} {
+		for _, q := range []chat.Search{{Text: "needle"}, {Text: "针"}, {Text: "needle", Author: bob}, {Text: "needle", Conversation: room + 1}} {
+			q.Limit = limit
+			expect := map[string]bool{}
+			for place := range want {
+				if (q.Author == 0 || byBob[place]) && (q.Conversation == 0 || strings.HasPrefix(place, fmt.Sprint(q.Conversation, ":"))) {
+					expect[place] = true
+				}
+			}
+			// What was said meanwhile comes before it all.
+			known := tw.count(`SELECT count(*) FROM message WHERE created_at > 2000000`)
+			got, _ := tw.pages(bob, q, post)
+			if n := len(got) - len(expect); n < 0 || n > known {
+				t.Fatalf("seed %d, %+v: %d hits, want %d and up to %d", seed, q, len(got), len(expect), known)
+			}
+			seen := map[string]bool{}
+			for _, place := range got {
+				if seen[place] {
+					t.Fatalf("seed %d, %+v: %s twice", seed, q, place)
+				}
+				seen[place] = true
+			}
+			for place := range expect {
+				if !seen[place] {
+					t.Fatalf("seed %d, %+v: %s is missing", seed, q, place)
+				}
+			}
+		}
+	}
+}
+
+func TestHitsOfAllConversationsComeByTime(t *testing.T) {
+	tw := newTown(t, line.Options{})
+	tw.AddUsers(ann, bob)
+	for id := room; id < room+4; id++ {
+		tw.AddRoom(id, ann, bob)
+		for range 25 {
+			tw.seqs(ann, inRoom(id), chat.RetryForever, draft("", "a needle"))
+		}
+		tw.Exec(`UPDATE message SET created_at = 1000000 + seq * 7 + ? WHERE conversation_id = ?`, int64(id), int64(id))
+	}
+	tw.indexed()
+	var want []string
+	for seq := 25; seq > 0; seq-- {
+		for id := room + 3; id >= room; id-- {
+			want = append(want, fmt.Sprintf("%d:%d", id, seq))
+		}
+	}
+	for _, limit := range []int{1, 3, 40, 100, 150} {
+		got, pages := tw.pages(bob, chat.Search{Text: "needle", Limit: limit}, func() {})
+		if !slices.Equal(got, want) {
+			t.Errorf("%d a page: %v, want %v", limit, got, want)
+		}
+		if want := (100 + limit - 1) / limit; pages < want || pages > want+1 { // the last one may be empty
+			t.Errorf("%d a page: %d pages", limit, pages)
+		}
+	}
+}
+
+// A page looks at so many messages at most, in a busy conversation as in all others, and the next page goes on from there.
+func TestAPageLooksAtSoManyMessages(t *testing.T) {
+	tw := newTown(t, line.Options{})
+	tw.AddUsers(ann, bob)
+	tw.AddRoom(room, ann, bob)
+	tw.AddRoom(room+1, ann, bob)
+	tw.seqs(ann, inRoom(room+1), chat.RetryForever, draft("", "red needle, needle red, old"))
+	tw.seqs(ann, inRoom(room), chat.RetryForever, draft("", "needle red, the oldest"))
+	tw.Exec(`UPDATE message SET created_at = 5`)
+	for range 11 { // all have both words, but nothing of what is looked for
+		var drafts []chat.Draft
+		for range 2000 {
+			drafts = append(drafts, draft("", "开了会 会开了"))
+		}
+		tw.seqs(ann, inRoom(room), chat.RetryRecent, drafts...)
+	}
+	tw.seqs(ann, inRoom(room+1), chat.RetryForever, draft("", "我们开会了"))
+	tw.seqs(ann, inRoom(room), chat.RetryForever, draft("", "了开会"))
+	tw.Exec(`UPDATE message SET text = '开会' WHERE created_at = 5`)
+	tw.Exec(`INSERT INTO search_term (term, conversation_id, seq) SELECT '开会', conversation_id, seq FROM message WHERE true ON CONFLICT DO NOTHING`)
+	tw.indexed()
+	found, err := tw.Chat.Search(t.Context(), as(bob), chat.Search{Text: "开会", Limit: 5})
+	if err != nil || len(found.Hits) != 2 || found.Next == "" {
+		t.Fatalf("%d hits, %q, %v", len(found.Hits), found.Next, err)
+	}
+	found, err = tw.Chat.Search(t.Context(), as(bob), chat.Search{Text: "开会", Limit: 5, Cursor: found.Next})
+	if err != nil || len(found.Hits) != 2 || found.Next != "" {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
+
+func TestCursorsOfASearchAreChecked(t *testing.T) {
+	tw := settled(t, line.Options{})
+	for _, cursor := range []string{"x", "1", "1-2", "1-2-", "1-2-x", "1-2-3-4", "1--2-3", "0-0-0", "1-0-1", "1-1-0", "99999999999999999999-1-1", "1-1-1 "} {
+		if _, err := tw.Chat.Search(t.Context(), as(ann), chat.Search{Text: "x", Cursor: cursor}); !errors.Is(err, core.ErrInvalid) {
+			t.Errorf("%q: %v", cursor, err)
+		}
 	}
 }
