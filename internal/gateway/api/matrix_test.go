@@ -35,6 +35,8 @@ var (
 var rights = []right{
 	{"GET /openapi.json", "", open},
 	{"GET /docs", "", open},
+	{"GET /asyncapi.json", "", open},
+	{"POST /ws/tickets", "", known},
 
 	{"POST /auth/register", `{"username":"new<new>","password":"SecurePass123!"}`, open},
 	{"POST /users/register", `{"username":"new<new>","password":"SecurePass123!"}`, open},
