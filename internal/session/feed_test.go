@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"testing"
@@ -30,6 +31,9 @@ type feedModel struct {
 	s     *Session
 	start map[core.ConversationID]core.Seq // the cursor at the session's start; absent: wherever its first message is
 	heard map[core.ConversationID]core.Seq // by the session's client
+
+	resumes bool                             // the client says itself what it has
+	kept    map[core.ConversationID]core.Seq // what it heard in earlier sessions
 }
 
 const (
@@ -154,6 +158,7 @@ func (m *feedModel) connect() {
 	here, there := net.Pipe()
 	_, _ = here.Close(), there.Close()
 	m.s = &Session{profile: m.profile, conn: there, reading: true, writing: true, phase: anonymous}
+	maps.Copy(m.kept, m.heard)
 	m.start, m.heard = map[core.ConversationID]core.Seq{}, map[core.ConversationID]core.Seq{}
 	m.s.actor, m.s.phase = core.NewActor(core.User{ID: modelViewer}), starting
 }
@@ -162,12 +167,26 @@ func (m *feedModel) login() {
 	if m.s.phase != starting {
 		return
 	}
-	if err := m.s.Start(context.Background()); err != nil {
+	if err := m.begin(); err != nil {
 		m.Fatal(err)
 	}
 	for conv, at := range m.start {
 		m.heard[conv] = at
 	}
+}
+
+// begin starts the session, at what the client has kept, or at less of it, if it says that.
+func (m *feedModel) begin() error {
+	if !m.resumes {
+		return m.s.Start(context.Background())
+	}
+	got := []core.Position{{Conversation: 9, Seq: 0}} // which there is not
+	for _, conv := range slices.Sorted(maps.Keys(m.kept)) {
+		at := core.Seq(rapid.IntRange(0, int(m.kept[conv])).Draw(m.T, "kept"))
+		m.start[conv] = at
+		got = append(got, core.Position{Conversation: conv, Seq: at})
+	}
+	return m.s.StartAt(context.Background(), got)
 }
 
 // write does what the writer does in one turn.
@@ -235,12 +254,13 @@ func TestFeedPositions(t *testing.T) {
 			T: t, stored: map[core.ConversationID][]core.UserID{}, cursor: map[core.ConversationID]core.Seq{},
 			hub: NewHub(log, obs.NewMetrics(), obs.NewGoroutines(log)), skipOwn: rapid.Bool().Draw(t, "skip own"),
 		}
-		m.hub.source = m
+		m.hub.source, m.kept = m, map[core.ConversationID]core.Seq{}
 		m.profile = &Profile{
 			Gateway: "model", Codec: m, CatchUp: rapid.Bool().Draw(t, "catch up"),
 			QueueBytes: rapid.SampledFrom([]int{1, 300, 1 << 20}).Draw(t, "queue"),
 			Silence:    time.Minute, LoginWithin: time.Minute,
 		}
+		m.resumes = !m.profile.CatchUp && rapid.Bool().Draw(t, "resumes")
 		m.hub.Use(m.profile)
 		m.connect()
 		t.Repeat(map[string]func(*rapid.T){
