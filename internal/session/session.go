@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
@@ -266,7 +267,11 @@ func (s *Session) finish() (got []core.Position) {
 			got = s.feed.unconfirmed()
 		}
 	}
-	_ = s.conn.Close()
+	conn := s.conn
+	if encrypted, ok := conn.(*tls.Conn); ok { // closing that one would write
+		conn = encrypted.NetConn()
+	}
+	_ = conn.Close()
 	return got
 }
 
@@ -310,7 +315,7 @@ func (s *Session) write() {
 		if !rested { // a codec panics: the connection must not stay without a writer
 			s.mu.Lock()
 			s.close(Failed, true)
-			got := s.rest()
+			got, _ := s.rest()
 			s.mu.Unlock()
 			s.confirm(got)
 		}
@@ -329,9 +334,12 @@ func (s *Session) write() {
 				s.pull(conv, after)
 				continue
 			}
-			got := s.rest()
+			got, half := s.rest()
 			rested = true
 			s.mu.Unlock()
+			if half {
+				s.closeHalf()
+			}
 			s.confirm(got)
 			return
 		}
@@ -348,25 +356,33 @@ func (s *Session) write() {
 	}
 }
 
-// rest ends the writer, and returns what finish does if it was the last one. s.mu is held.
-func (s *Session) rest() (got []core.Position) {
+// rest ends the writer, and returns what finish does if it was the last one; half says that its side of the connection is to be
+// closed. s.mu is held.
+func (s *Session) rest() (got []core.Position, half bool) {
 	s.writing = false
-	if s.phase != closing {
-		return nil
-	}
 	switch {
+	case s.phase != closing:
+		return nil, false
 	case !s.reading:
-		return s.finish()
+		return s.finish(), false
 	case s.aborted:
 		_ = s.conn.SetReadDeadline(time.Now())
-	default:
-		// Closing the socket while input is unread would make the peer's TCP throw away what it has not read of ours.
-		if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
-			_ = half.CloseWrite()
-		}
+		return nil, false
+	}
+	return nil, true
+}
+
+// closeHalf ends the writer's side, and leaves the peer a moment to do the same: closing the socket while input is unread would
+// make the peer's TCP throw away what it has not read of ours. s.mu is not held.
+func (s *Session) closeHalf() {
+	if conn, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = conn.CloseWrite()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.aborted {
 		_ = s.conn.SetReadDeadline(time.Now().Add(lingerTimeout))
 	}
-	return nil
 }
 
 // writeFrames gathers frames into buf and writes it whenever it is full.
@@ -408,10 +424,15 @@ func (s *Session) writeFrames(frames []Frame, viewer core.UserID, buf []byte) er
 
 // flush writes b. A peer that takes something within each WriteTimeout is slow, not stuck.
 func (s *Session) flush(b []byte) error {
+	patience := writeCheck
+	_, encrypted := s.conn.(*tls.Conn)
+	if encrypted { // it cannot go on after a write that was too late
+		patience = WriteTimeout
+	}
 	for taken := time.Now(); len(b) > 0; {
 		s.mu.Lock()
 		if s.phase != closing {
-			_ = s.conn.SetWriteDeadline(time.Now().Add(writeCheck))
+			_ = s.conn.SetWriteDeadline(time.Now().Add(patience))
 		}
 		s.mu.Unlock()
 		n, err := s.conn.Write(b)
@@ -424,7 +445,7 @@ func (s *Session) flush(b []byte) error {
 		if n > 0 {
 			taken = time.Now()
 		}
-		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || s.Closing() || time.Since(taken) >= WriteTimeout) {
+		if err != nil && (encrypted || !errors.Is(err, os.ErrDeadlineExceeded) || s.Closing() || time.Since(taken) >= WriteTimeout) {
 			return err
 		}
 	}

@@ -73,3 +73,23 @@ func TestDeadlineEndsTheWait(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAWaitHoldsLittle where it has to hold a buffer.
+func TestAWaitHoldsLittle(t *testing.T) {
+	a, b := net.Pipe()
+	t.Cleanup(func() { a.Close(); b.Close() })
+	r := NewReader(b)
+	for i, tt := range []struct{ sent, read int }{
+		{100, 100}, {smallBytes, smallBytes}, {3 * segmentBytes, segmentBytes}, {0, segmentBytes}, {0, segmentBytes}, {10, 10}, {1000, smallBytes}, {0, 1000 - smallBytes},
+	} {
+		if tt.sent > 0 {
+			go func() { _, _ = io.WriteString(a, strings.Repeat("x", tt.sent)) }()
+		}
+		_ = b.SetReadDeadline(time.Now().Add(patience))
+		s, err := r.Receive()
+		if err != nil || len(s.Bytes()) != tt.read {
+			t.Fatalf("read %d: %v, want %d bytes", i, err, tt.read)
+		}
+		s.Release()
+	}
+}

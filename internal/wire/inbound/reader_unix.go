@@ -12,13 +12,13 @@ import (
 
 // Reader is the reading side of a connection.
 type Reader struct {
-	conn net.Conn
-	raw  syscall.RawConn // nil if conn is not a kernel's socket
+	stream
+	raw syscall.RawConn // nil if the connection is not a kernel's socket
 }
 
 // NewReader returns the reader of a connection.
 func NewReader(conn net.Conn) Reader {
-	r := Reader{conn: conn}
+	r := Reader{stream: stream{conn: conn}}
 	if sc, ok := conn.(syscall.Conn); ok {
 		r.raw, _ = sc.SyscallConn()
 	}
@@ -28,7 +28,7 @@ func NewReader(conn net.Conn) Reader {
 // Receive waits for input. The caller releases it.
 func (r *Reader) Receive() (*Segment, error) {
 	if r.raw == nil {
-		return receive(r.conn)
+		return r.receive()
 	}
 	return r.read(true)
 }
@@ -50,7 +50,7 @@ func (r *Reader) read(wait bool) (s *Segment, err error) {
 	failed := r.raw.Read(func(fd uintptr) bool {
 		s = segments.Get().(*Segment)
 		for {
-			if s.n, err = unix.Read(int(fd), s.block[:]); err != unix.EINTR {
+			if s.n, err = unix.Read(int(fd), s.block); err != unix.EINTR {
 				break
 			}
 		}
