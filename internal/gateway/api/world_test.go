@@ -55,6 +55,7 @@ type world struct {
 	outbox   *outbox.Folder
 	log      *record
 	doc      *openAPI
+	events   *asyncAPI
 }
 
 // settings are what a test's server has otherwise than most.
@@ -99,7 +100,9 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	w.contacts.OnChange(rooms.ContactsChanged)
 	w.contacts.Ask(w.accounts)
 	hub.OnPresence(func(user core.UserID, online bool) {
-		w.check(w.contacts.ShowPresence(context.Background(), user, online))
+		if err := w.contacts.ShowPresence(context.Background(), user, online); err != nil {
+			log.Error("presence", "err", err)
+		}
 	})
 	hub.Start(rooms)
 	w.outbox = outbox.NewFolder(filepath.Join(t.TempDir(), "outbox"))
@@ -126,6 +129,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	})
 	t.Cleanup(w.stop)
 	w.doc = w.readDocument()
+	w.events = w.readEventDocument()
 	return w
 }
 

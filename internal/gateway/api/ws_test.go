@@ -1,10 +1,15 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -425,4 +430,133 @@ func TestAUserHasOnlySoManySockets(t *testing.T) {
 	}
 	w.upgrade("?token="+ann.access).refused(429, 10429)
 	w.join("bob").connect("")
+}
+
+// TestEventsOverTLS, on a connection of HTTP/1.1; one of HTTP/2 is told.
+func TestEventsOverTLS(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.join("ann"), w.join("bob")
+	secure := httptest.NewUnstartedServer(w)
+	secure.EnableHTTP2 = true
+	secure.StartTLS()
+	defer secure.Close()
+	a, err := test.DialEvents(t.Context(), secure.URL, test.EventsOptions{
+		Token: ann.access, Deflate: true, Dialer: ws.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true}},
+	})
+	w.must(err)
+	s := &socket{a, t, w.events}
+	s.say(`{"type":"start"}`)
+	s.until("ready")
+	text := strings.Repeat("over TLS ", 3000)
+	bob.post("/conversations/1/messages", fmt.Sprintf(`{"text":%q}`, text)).ok(201)
+	s.has("message.new", text)
+	s.say(`{"type":"send","conversation_id":1,"text":%q}`, text)
+	for _, e := range []string{s.next().Type, s.next().Type} {
+		if e != "sent" && e != "message.new" {
+			t.Error(e)
+		}
+	}
+	w.check(a.Hangup())
+
+	resp, err := secure.Client().Get(secure.URL + api.EventsPath + "?token=" + ann.access)
+	w.must(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	w.must(err)
+	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusUpgradeRequired || !strings.Contains(string(body), "HTTP/1.1") {
+		t.Errorf("%s %s: %s", resp.Proto, resp.Status, body)
+	}
+}
+
+// TestWhatComesTooEarlyIsTakenAllTheSame: a client sends its first command before it knows that it may.
+func TestWhatComesTooEarlyIsTakenAllTheSame(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.web.URL, "http://"))
+	w.must(err)
+	defer conn.Close()
+	request := "GET " + api.EventsPath + "?token=" + ann.access + " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+	frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(`{"type":"ping","ref":"early"}`))))
+	_, err = conn.Write(append([]byte(request), frame...))
+	w.must(err)
+	w.must(conn.SetReadDeadline(time.Now().Add(patience)))
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, nil)
+	w.must(err)
+	defer resp.Body.Close()
+	var got strings.Builder
+	for !strings.Contains(got.String(), `"ref":"early"`) {
+		b, err := r.ReadByte()
+		if err != nil {
+			t.Fatalf("%v after %q", err, got.String())
+		}
+		got.WriteByte(b)
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Errorf("%s %v", resp.Status, resp.Header)
+	}
+}
+
+// TestASlowReaderGetsEverythingInItsOrder, from the store what it could not take at once.
+func TestASlowReaderGetsEverythingInItsOrder(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.join("ann"), w.join("bob")
+	for name, edit := range map[string]func(*test.EventsOptions){"plain": func(*test.EventsOptions) {}, "compressed": compressed} {
+		b := bob.connect("", edit)
+		a := ann.connect("")
+		const messages, size = 300, 20_000
+		for i := range messages {
+			a.say(`{"type":"send","conversation_id":1,"client_id":"%s %d","text":"%d %s"}`, name, i, i, strings.Repeat(fmt.Sprint(i, " "), size/4))
+			for answered := false; !answered; {
+				e := a.next()
+				answered = e.Type == "sent"
+				if e.Type == "error" {
+					t.Fatal(string(e.JSON))
+				}
+			}
+		}
+		for i := range messages {
+			b.has("message.new", fmt.Sprintf(`"client_id":"%s %d"`, name, i))
+		}
+		b.quiet()
+	}
+}
+
+// FuzzCommand: whatever is sent is answered, and nothing breaks.
+func FuzzCommand(f *testing.F) {
+	for _, seed := range []string{
+		`{"type":"start","positions":[{"conversation_id":1,"seq":0,"change":0}],"contacts_version":1}`, `{"type":"start","positions":[{"conversation_id":1,"seq":-5,"change":-1}]}`,
+		`{"type":"send","conversation_id":1,"client_id":"a","text":"b","reply_to":1,"file_id":1}`, `{"type":"send","user_id":-1,"text":"b"}`,
+		`{"type":"typing","conversation_id":-1}`, `{"type":"read","conversation_id":1,"seq":99999999999}`, `{"type":"ping","ref":"\u0000"}`, `{`, `null`, `[]`,
+	} {
+		f.Add(seed)
+	}
+	w := newWorld(f)
+	ann := w.join("ann")
+	f.Fuzz(func(t *testing.T, command string) {
+		command = strings.ToValidUTF8(command, "?")
+		if len(command) > 60<<10 {
+			return
+		}
+		e, err := test.DialEvents(context.Background(), w.web.URL, test.EventsOptions{Token: ann.access})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &socket{e, t, w.events}
+		s.say("%s", command)
+		s.say(`{"type":"ping","ref":"last"}`)
+		for {
+			e := s.event()
+			if strings.Contains(string(e.JSON), `"code":10500`) {
+				t.Errorf("%s: %s", command, e.JSON)
+			}
+			if e.Type == "pong" && strings.Contains(string(e.JSON), `"ref":"last"`) {
+				break
+			}
+		}
+		if err := e.Hangup(); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -75,7 +75,7 @@ func (c *client) dial(edit ...func(*test.EventsOptions)) *socket {
 	e, err := test.DialEvents(context.Background(), c.web.URL, o)
 	c.must(err)
 	c.t.Cleanup(func() { _ = e.Conn.Close() })
-	return &socket{e, c.t, c.readEventDocument()}
+	return &socket{e, c.t, c.events}
 }
 
 func compressed(o *test.EventsOptions) { o.Deflate = true }
@@ -192,7 +192,7 @@ func (c *client) room(name string, members ...*client) core.ConversationID {
 // TestTheEventDocumentIsSound: references lead somewhere, examples are valid, and every event and command has its place.
 func TestTheEventDocumentIsSound(t *testing.T) {
 	w := newWorld(t)
-	d := w.readEventDocument()
+	d := w.events
 	if d.AsyncAPI != "3.0.0" || len(d.Components.Messages) < 25 {
 		t.Errorf("%s with %d messages", d.AsyncAPI, len(d.Components.Messages))
 	}
