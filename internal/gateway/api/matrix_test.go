@@ -36,7 +36,6 @@ var rights = []right{
 	{"GET /openapi.json", "", open},
 	{"GET /docs", "", open},
 	{"GET /asyncapi.json", "", open},
-	{"POST /ws/tickets", "", known},
 
 	{"POST /auth/register", `{"username":"new<new>","password":"SecurePass123!"}`, open},
 	{"POST /users/register", `{"username":"new<new>","password":"SecurePass123!"}`, open},
@@ -45,6 +44,7 @@ var rights = []right{
 	{"POST /users/login", `{"username":"ann","password":"SecurePass123!"}`, open},
 	{"POST /auth/refresh", `{"refresh_token":"guessed"}`, [5]int{401, 401, 401, 401, 401}},
 	{"POST /auth/logout", "", known},
+	{"POST /ws/tickets", "", [5]int{401, 201, 201, 201, 201}},
 	{"POST /auth/forgot-password", `{"email":"new<new>@example.org"}`, open},
 	{"POST /auth/reset-password", `{"email":"new<new>@example.org","code":"123456","new_password":"SecurePass123!"}`, [5]int{400, 400, 400, 400, 400}},
 	{"POST /users/change-password", `{"old_password":"guessed","new_password":"SecurePass123!"}`, [5]int{401, 403, 403, 403, 403}},
@@ -96,6 +96,7 @@ var rights = []right{
 	{"GET /rooms/public", "", known},
 	{"PUT /rooms/{conversation_id}", `{"topic":"Other things"}`, roomAdmins},
 	{"PUT /rooms/{conversation_id}", `{"is_public":true}`, [5]int{401, 404, 403, 403, 404}},
+	{"DELETE /rooms/{conversation_id}", "", owners},
 	{"POST /rooms/{conversation_id}/join", "", inTheRoom},
 	{"POST /rooms/{conversation_id}/leave", "", inTheRoom},
 	{"GET /rooms/{conversation_id}/members", "", [5]int{401, 404, 200, 200, 200}},
@@ -127,6 +128,7 @@ var rights = []right{
 	{"POST /admin/users/{user_id}/ban", "", servers},
 	{"POST /admin/users/{user_id}/unban", "", servers},
 	{"DELETE /admin/users/{user_id}", "", servers},
+	{"GET /admin/rooms", "", servers},
 	{"GET /admin/audit", "", servers},
 
 	{"POST /reports", `{"conversation_id":<room>,"seq":1,"reason":"It is rude."}`, [5]int{401, 404, 201, 201, 404}},

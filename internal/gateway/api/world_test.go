@@ -44,6 +44,7 @@ type world struct {
 	t        testing.TB
 	db       *store.DB
 	accounts *account.Service
+	keys     *cluster.Local
 	contacts *contact.Service
 	files    *file.Service
 	rooms    *chat.Service
@@ -67,7 +68,7 @@ type settings struct {
 
 func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	t.Helper()
-	w := &world{t: t, mail: &mailbox{}, log: &record{}}
+	w := &world{t: t, keys: cluster.NewLocal(), mail: &mailbox{}, log: &record{}}
 	log, metrics := slog.New(slog.NewTextHandler(w.log, nil)), obs.NewMetrics()
 	goroutines := obs.NewGoroutines(log)
 	var err error
@@ -83,7 +84,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	for _, e := range edit {
 		e(&s)
 	}
-	w.accounts = account.New(w.db, cluster.NewLocal(), w.mail, nil, trail, rooms, s.account)
+	w.accounts = account.New(w.db, w.keys, w.mail, nil, trail, rooms, s.account)
 	w.accounts.OnLeave(w.contacts.Forget)
 	w.accounts.OnLeave(rooms.LeaveAll)
 	blobs, err := blob.OpenDisk(filepath.Join(t.TempDir(), "files"), goroutines)
