@@ -64,7 +64,7 @@ func (s *Service) addAttachments(ctx context.Context, id core.ConversationID, li
 			m.Quote = quotes[m.ReplyTo]
 		}
 		if m.File != nil {
-			if f := files[m.File.ID]; f != nil {
+			if f := files[m.File.ID]; f != nil && f.Area == id {
 				m.File = f
 			} else {
 				m.FileGone = true

@@ -66,8 +66,8 @@ func scanMessage(scan func(...any) error) (m core.Message, err error) {
 	err = scan(&m.Seq, &m.Author.ID, &m.Author.Name, &m.Author.Avatar, &m.ClientID, &m.Text, &m.Origin, &at, &m.ReplyTo, &file, &edited,
 		&m.Deleted, &m.Change)
 	m.At, m.EditedAt = time.UnixMilli(at), moment(edited)
-	if file > 0 && !m.Deleted {
-		m.File = &core.File{ID: file}
+	if file != 0 && !m.Deleted {
+		m.File = &core.File{ID: max(file, 0)} // GoneFile has no number
 	}
 	return m, err
 }

@@ -67,12 +67,17 @@ type MessageRecord struct {
 	At       time.Time
 
 	ReplyTo   core.Seq      // 0 if it answers none
+	File      core.FileID   // what is attached: 0 if nothing is, GoneFile if it is deleted
+	FileOwner core.UserID   // whose it is; nothing is adopted of it
 	EditedAt  time.Time     // zero if it was not
 	DeletedAt time.Time     // zero if it was not, else there is no text
 	Change    core.Change   // its last change, 0 if there was none
 	Mentions  []core.UserID // by their uids
 	Reactions []ReactionRecord
 }
+
+// GoneFile stands for a file that was attached and is deleted.
+const GoneFile core.FileID = -1
 
 // ReactionRecord is a reaction to a message as it moves from one server to another.
 type ReactionRecord struct {
@@ -157,7 +162,7 @@ func (s *Service) Messages(ctx context.Context, actor core.Actor, id core.Conver
 		var m MessageRecord
 		var at, edited, deleted int64
 		var mentions, reactions bool
-		if err := scan(&m.Seq, &m.Sender, &m.ClientID, &m.Retry, &m.Text, &m.Origin, &at, &m.ReplyTo, &edited, &deleted, &m.Change,
+		if err := scan(&m.Seq, &m.Sender, &m.ClientID, &m.Retry, &m.Text, &m.Origin, &at, &m.ReplyTo, &m.File, &m.FileOwner, &edited, &deleted, &m.Change,
 			&mentions, &reactions); err != nil {
 			return err
 		}
@@ -168,11 +173,13 @@ func (s *Service) Messages(ctx context.Context, actor core.Actor, id core.Conver
 			}
 		}
 		return yield(m)
-	}, `SELECT m.seq, m.sender_id, COALESCE(m.client_id, ''), m.retry, m.text, m.origin, m.created_at, m.reply_to, m.edited_at, m.deleted_at,
-			COALESCE(ch.change_seq, 0),
+	}, `SELECT m.seq, m.sender_id, COALESCE(m.client_id, ''), m.retry, m.text, m.origin, m.created_at, m.reply_to,
+			CASE WHEN m.file_id = 0 OR m.deleted_at > 0 THEN 0 ELSE COALESCE(f.id, -1) END, COALESCE(f.owner_id, 0),
+			m.edited_at, m.deleted_at, COALESCE(ch.change_seq, 0),
 			EXISTS (SELECT 1 FROM mention x WHERE x.conversation_id = m.conversation_id AND x.seq = m.seq),
 			EXISTS (SELECT 1 FROM reaction x WHERE x.conversation_id = m.conversation_id AND x.seq = m.seq)
 		FROM message m LEFT JOIN message_change ch ON ch.conversation_id = m.conversation_id AND ch.seq = m.seq
+			LEFT JOIN file f ON f.id = m.file_id AND f.conversation_id = m.conversation_id
 		WHERE m.conversation_id = ?1 AND ?2 IN (0, m.sender_id) ORDER BY m.seq`, int64(id), int64(by))
 }
 
@@ -376,10 +383,14 @@ func (s *Service) adoptMessage(ctx context.Context, id core.ConversationID, m Me
 	if err := m.check(); err != nil {
 		return err
 	}
-	fresh, err := s.insert(ctx, id, core.Message{
+	stored := core.Message{
 		Seq: m.Seq, Author: core.Author{ID: m.Sender}, ClientID: m.ClientID, Text: m.Text, Origin: m.Origin, At: m.At,
 		ReplyTo: m.ReplyTo, Mentions: m.Mentions,
-	}, m.Retry)
+	}
+	if m.File != 0 {
+		stored.File = &core.File{ID: GoneFile}
+	}
+	fresh, err := s.insert(ctx, id, stored, m.Retry)
 	if err == nil && !fresh {
 		err = core.ErrClientIDReused
 	}
@@ -412,10 +423,13 @@ func (s *Service) adoptMessage(ctx context.Context, id core.ConversationID, m Me
 func (m MessageRecord) check() error {
 	p := Post{Drafts: []Draft{{ClientID: m.ClientID, Text: m.Text, ReplyTo: m.ReplyTo}}}
 	if !m.DeletedAt.IsZero() {
-		if m.Text != "" || len(m.Mentions)+len(m.Reactions) > 0 {
+		if m.Text != "" || m.File != 0 || len(m.Mentions)+len(m.Reactions) > 0 {
 			return core.ErrInvalid
 		}
 		p.Drafts[0].Text = "deleted"
+	}
+	if m.File != 0 { // it stands for a text
+		p.Drafts[0].File = 1
 	}
 	if err := check(&p); err != nil {
 		return err
@@ -423,13 +437,29 @@ func (m MessageRecord) check() error {
 	changed := !m.EditedAt.IsZero() || !m.DeletedAt.IsZero() || len(m.Reactions) > 0
 	switch {
 	case m.Text != "" && p.Drafts[0].Text != m.Text, p.Drafts[0].ClientID != m.ClientID, checkGateway(m.Origin) != nil,
-		m.ReplyTo >= m.Seq, m.Change < 0, changed && m.Change == 0:
+		m.ReplyTo >= m.Seq, m.File < GoneFile, m.Change < 0, changed && m.Change == 0:
 		return core.ErrInvalid
 	}
 	for _, r := range m.Reactions {
 		if !isEmoji(r.Emoji) {
 			return core.ErrInvalid
 		}
+	}
+	return nil
+}
+
+// AdoptAttachment gives a message back what was attached to it: a file of its conversation, which is here by now.
+func (s *Service) AdoptAttachment(ctx context.Context, actor core.Actor, id core.ConversationID, seq core.Seq, file core.FileID) error {
+	err := s.adopt(ctx, actor, func(ctx context.Context) error {
+		n, err := s.db.Exec(ctx, `UPDATE message SET file_id = ?1 WHERE conversation_id = ?2 AND seq = ?3 AND file_id = -1
+			AND EXISTS (SELECT 1 FROM file f WHERE f.id = ?1 AND f.conversation_id = ?2 AND f.kind = 1)`, int64(file), int64(id), int64(seq))
+		if err == nil && n == 0 {
+			err = core.ErrFileNotFound
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("adopt what is attached to message %d of conversation %d: %w", seq, id, err)
 	}
 	return nil
 }

@@ -133,6 +133,42 @@ func (h *house) share(owner core.Actor, folder, name, content string) core.File 
 	return f
 }
 
+// attach has one of the house send files to another without words: one's own, one of the other's, and one that is deleted
+// afterwards. It returns the one's own.
+func (h *house) attach(one, two string) (own core.FileID) {
+	h.Helper()
+	from, other := h.actor(one), h.actor(two)
+	opened, err := h.chat.OpenDirect(h.Context(), from, other.User())
+	h.must(err)
+	for _, owner := range []core.Actor{from, other, from} {
+		w, err := h.files.Begin(h.Context(), owner, home, file.Upload{Area: opened.Conversation.ID, Name: "attached.png", Size: 4, KeepBoth: true})
+		h.must(err)
+		_, err = io.Copy(w, strings.NewReader("file"))
+		h.must(err)
+		f, err := w.Commit(h.Context())
+		h.must(err)
+		done := make(chan error, 1)
+		h.must(h.chat.Post(h.Context(), from, chat.Post{To: user(other), Origin: "test", Drafts: []chat.Draft{{File: f.ID}}},
+			func(_ []core.Message, err error) { done <- err }))
+		h.must(<-done)
+		switch f.Name {
+		case "attached.png":
+			own = f.ID
+		case "attached (3).png":
+			h.must(h.files.Delete(h.Context(), from, home, f.ID))
+		}
+	}
+	return own
+}
+
+// actor is somebody of the house by name.
+func (h *house) actor(name string) core.Actor {
+	h.Helper()
+	u := core.User{Name: name}
+	h.must(h.db.QueryRow(h.Context(), `SELECT uid, epoch FROM "user" WHERE name = ?`, []any{name}, (*int64)(&u.ID), &u.Epoch))
+	return core.NewActor(u)
+}
+
 func (h *house) picture(user, name, content string, at time.Time) {
 	h.Helper()
 	path := filepath.Join(h.dir, "avatars", user, name)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"parley/internal/account"
+	"parley/internal/chat"
 	"parley/internal/core"
 )
 
@@ -244,6 +245,9 @@ func (c *checks) message(l messageLine) error {
 	}
 	if t.got++; l.Seq != t.got {
 		return wrong("message %d of conversation %d is missing", t.got, l.Conversation)
+	}
+	if l.File < chat.GoneFile || l.File > maxNumber {
+		return wrong("file %d can be attached to nothing", l.File)
 	}
 	if t.got > t.LastSeq {
 		return wrong("conversation %d ends with message %d", l.Conversation, t.LastSeq)

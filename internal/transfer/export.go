@@ -123,6 +123,7 @@ type export struct {
 	leftOut []string
 	lost    map[core.FileID]bool               // files whose bytes could not be read
 	own     map[core.ConversationID][]core.Seq // of one person: the numbers of their own messages in a room
+	direct  map[core.ConversationID]bool       // of one person: their direct chats
 	names   map[string]bool                    // of the users in it
 	others  map[core.UserID]bool               // of one person: whom they know
 }
@@ -146,6 +147,7 @@ func (e *export) write(ctx context.Context, in Export) (err error) {
 		e.m.Kind = Person
 	}
 	e.names, e.lost, e.own, e.others = map[string]bool{}, map[core.FileID]bool{}, map[core.ConversationID][]core.Seq{}, map[core.UserID]bool{}
+	e.direct = map[core.ConversationID]bool{}
 	if err := e.DB.View(ctx, e.everything); err != nil {
 		return err
 	}
@@ -398,7 +400,7 @@ func (e *export) oneFile(ctx context.Context, f core.File, r io.Reader) error {
 // mine reports whether a file belongs into the archive: a room that a person has left is not in theirs.
 func (e *export) mine(f core.File) bool {
 	_, in := e.own[f.Area]
-	return e.person.ID == 0 || in
+	return e.person.ID == 0 || in || e.direct[f.Area]
 }
 
 func (e *export) lose(f core.File, why string) {

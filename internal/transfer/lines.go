@@ -159,6 +159,7 @@ type messageLine struct {
 	Origin       core.Gateway        `json:"origin"`
 	Sent         stamp               `json:"sent"`
 	ReplyTo      core.Seq            `json:"reply_to,omitzero"`
+	File         core.FileID         `json:"file,omitzero"`
 	Edited       stamp               `json:"edited,omitzero"`
 	Deleted      stamp               `json:"deleted,omitzero"`
 	Change       core.Change         `json:"change,omitzero"`
@@ -176,7 +177,7 @@ type reactionLine struct {
 func lineOfMessage(id core.ConversationID, m chat.MessageRecord) messageLine {
 	l := messageLine{
 		Conversation: id, Seq: m.Seq, Sender: m.Sender, ClientID: m.ClientID, Retry: m.Retry, Text: m.Text, Origin: m.Origin, Sent: stamp(m.At),
-		ReplyTo: m.ReplyTo, Edited: stamp(m.EditedAt), Deleted: stamp(m.DeletedAt), Change: m.Change, Mentions: m.Mentions,
+		ReplyTo: m.ReplyTo, File: m.File, Edited: stamp(m.EditedAt), Deleted: stamp(m.DeletedAt), Change: m.Change, Mentions: m.Mentions,
 	}
 	for _, r := range m.Reactions {
 		l.Reactions = append(l.Reactions, reactionLine{r.User, r.Emoji, stamp(r.At)})
@@ -187,7 +188,7 @@ func lineOfMessage(id core.ConversationID, m chat.MessageRecord) messageLine {
 func (l messageLine) record() chat.MessageRecord {
 	m := chat.MessageRecord{
 		Seq: l.Seq, Sender: l.Sender, ClientID: l.ClientID, Retry: l.Retry, Text: l.Text, Origin: l.Origin, At: time.Time(l.Sent),
-		ReplyTo: l.ReplyTo, EditedAt: time.Time(l.Edited), DeletedAt: time.Time(l.Deleted), Change: l.Change, Mentions: l.Mentions,
+		ReplyTo: l.ReplyTo, File: l.File, EditedAt: time.Time(l.Edited), DeletedAt: time.Time(l.Deleted), Change: l.Change, Mentions: l.Mentions,
 	}
 	for _, r := range l.Reactions {
 		m.Reactions = append(m.Reactions, chat.ReactionRecord{User: r.User, Emoji: r.Emoji, At: time.Time(r.Given)})

@@ -42,6 +42,7 @@ func (e *export) survey(ctx context.Context) error {
 	}
 	return e.Chat.Conversations(ctx, e.actor, me, func(c chat.ConversationRecord) error {
 		if c.Kind == core.Direct {
+			e.direct[c.ID] = true
 			e.know(c.Users[:]...)
 			return nil
 		}
@@ -93,6 +94,9 @@ func (e *export) forPerson(id core.ConversationID, m chat.MessageRecord) chat.Me
 	strange := func(u core.UserID) bool { return u != e.person.ID && !e.others[u] }
 	m.Mentions = slices.DeleteFunc(m.Mentions, strange)
 	m.Reactions = slices.DeleteFunc(m.Reactions, func(r chat.ReactionRecord) bool { return strange(r.User) })
+	if m.File > 0 && m.FileOwner != e.person.ID {
+		m.File = chat.GoneFile // it is not in the archive
+	}
 	if own, ok := e.own[id]; ok {
 		if _, found := slices.BinarySearch(own, m.ReplyTo); !found {
 			m.ReplyTo = 0 // what it answers is somebody else's

@@ -99,6 +99,7 @@ type restore struct {
 	here     map[core.ConversationID]bool // conversations that this server has
 	ids      map[core.ConversationID]core.ConversationID
 	fileIDs  map[core.FileID]core.FileID
+	attached []attachment
 	pending  []chat.MessageRecord // of the conversation below
 	talking  core.ConversationID
 	rows     *rowReader
@@ -140,6 +141,7 @@ func (r *restore) adopt(ctx context.Context) error {
 		return fmt.Errorf("%w: %s", ErrClashes, strings.Join(r.clashes, "; "))
 	}
 	r.ids, r.fileIDs = map[core.ConversationID]core.ConversationID{}, map[core.FileID]core.FileID{}
+	r.attached = nil
 	r.rows = &rowReader{lines: newLineReader(r.in.rows)}
 	err := r.in.read(r.asked, func(_ context.Context, v any) error {
 		if err := r.asked.Err(); err != nil {
@@ -147,6 +149,9 @@ func (r *restore) adopt(ctx context.Context) error {
 		}
 		return r.one(ctx, v)
 	})
+	if err == nil {
+		err = r.attach(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -234,6 +239,31 @@ func (r *restore) message(ctx context.Context, l messageLine) error {
 	}
 	r.talking = l.Conversation
 	r.pending = append(r.pending, l.record())
+	if l.File > 0 {
+		r.attached = append(r.attached, attachment{r.ids[l.Conversation], l.Seq, l.File})
+	}
+	return nil
+}
+
+// attachment is a file of the archive that a message has.
+type attachment struct {
+	conversation core.ConversationID // here
+	seq          core.Seq
+	file         core.FileID // in the archive
+}
+
+// attach gives messages their files, which come after them. What did not come stays deleted: in the archive of one person,
+// others' files.
+func (r *restore) attach(ctx context.Context) error {
+	for _, a := range r.attached {
+		file, ok := r.fileIDs[a.file]
+		if !ok {
+			continue
+		}
+		if err := r.Chat.AdoptAttachment(ctx, r.actor, a.conversation, a.seq, file); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
