@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // engine is what every engine of the cluster can do.
 type engine interface {
 	Get(ctx context.Context, key string) (string, bool, error)
+	Take(ctx context.Context, key string) (string, bool, error)
 	Set(ctx context.Context, key, value string, ttl time.Duration) error
 	Add(ctx context.Context, key string, n int64, ttl time.Duration) (int64, error)
 	TTL(ctx context.Context, key string) (time.Duration, error)
@@ -41,6 +43,7 @@ type suite struct {
 var conformance = map[string]func(*suite){
 	"keys live for their ttl":                     (*suite).keys,
 	"the first Add starts a counter's ttl":        (*suite).counters,
+	"one gets what many take":                     (*suite).taken,
 	"concurrent Adds are all counted":             (*suite).concurrentAdds,
 	"many keys that nobody asks for again expire": (*suite).manyKeys,
 }
@@ -149,4 +152,32 @@ func TestLocalForgetsWhatHasExpired(t *testing.T) {
 			t.Errorf("%d keys are kept, 10,001 live", len(l.keys))
 		}
 	})
+}
+
+func (s *suite) taken() {
+	ctx := s.Context()
+	s.must(s.Set(ctx, "k", "v", time.Minute))
+	var got atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			value, ok, err := s.Take(ctx, "k")
+			if err != nil || ok != (value == "v") {
+				s.Errorf("took %q, %v, %v", value, ok, err)
+			}
+			if ok {
+				got.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if got.Load() != 1 {
+		s.Errorf("%d got it", got.Load())
+	}
+	s.want("k", "", false)
+	s.must(s.Set(ctx, "k", "v", time.Minute))
+	s.pass(time.Minute)
+	if _, ok, err := s.Take(ctx, "k"); ok || err != nil {
+		s.Errorf("took what had expired: %v", err)
+	}
 }

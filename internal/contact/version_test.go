@@ -3,11 +3,16 @@ package contact_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"testing"
 
+	"parley/internal/account"
+	"parley/internal/audit"
+	"parley/internal/cluster"
 	"parley/internal/contact"
 	"parley/internal/core"
+	"parley/internal/obs"
 )
 
 func TestEveryChangeRaisesTheVersionOfThoseWhoSeeIt(t *testing.T) {
@@ -84,27 +89,30 @@ func TestNothingIsToldOfWhatWasNotCommitted(t *testing.T) {
 	}
 }
 
-// gone refuses every actor, as the accounts do when a password has changed.
-type gone struct{}
-
-func (gone) Present(context.Context, core.Actor, bool) error { return core.ErrLoginRequired }
-
 func TestWhoIsNoLongerProvedChangesNothing(t *testing.T) {
 	w := newTown(t, contact.Config{})
-	w.makeFriends(ann, bob)
-	w.must(w.Request(t.Context(), as(cyd), ann, ""))
+	ctx := t.Context()
+	log := slog.New(slog.DiscardHandler)
+	accounts := account.New(w.db, cluster.NewLocal(), nil, nil, audit.New(w.db), nil,
+		account.Config{Log: log, Metrics: obs.NewMetrics(), Goroutines: obs.NewGoroutines(log)})
+	w.Ask(accounts)
+	u, err := accounts.Profile(ctx, accounts.Operator(), ann)
+	w.must(err)
+	actor := core.NewActor(u)
+	w.must(w.db.Update(ctx, func(ctx context.Context) error { return w.befriend(ctx, ann, bob) }))
+	w.must(w.SetRemark(ctx, actor, bob, "b"))
+	w.must(w.Request(ctx, actor, cyd, ""))
+	w.must(accounts.Ban(ctx, accounts.Operator(), core.Origin{}, ann, true))
 	w.heard()
 	w.touched()
-	w.Ask(gone{})
-	ctx := t.Context()
 	for what, err := range map[string]error{
-		"request":  w.Request(ctx, as(ann), cyd, ""),
-		"accept":   func() error { _, err := w.Accept(ctx, as(ann), cyd, ""); return err }(),
-		"refuse":   w.Refuse(ctx, as(ann), cyd),
-		"remark":   w.SetRemark(ctx, as(ann), bob, "x"),
-		"unfriend": w.Unfriend(ctx, as(ann), bob),
-		"block":    w.Block(ctx, as(ann), bob),
-		"unblock":  w.Unblock(ctx, as(ann), bob),
+		"request":  w.Request(ctx, actor, cyd, ""),
+		"accept":   func() error { _, err := w.Accept(ctx, actor, cyd, ""); return err }(),
+		"refuse":   w.Refuse(ctx, actor, cyd),
+		"remark":   w.SetRemark(ctx, actor, bob, "x"),
+		"unfriend": w.Unfriend(ctx, actor, bob),
+		"block":    w.Block(ctx, actor, bob),
+		"unblock":  w.Unblock(ctx, actor, bob),
 	} {
 		if !errors.Is(err, core.ErrLoginRequired) {
 			t.Errorf("%s: %v", what, err)
