@@ -1,0 +1,94 @@
+package api_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+)
+
+// page is a stretch of a conversation as a client reads it.
+type page struct {
+	Items []struct {
+		Seq int `json:"seq"`
+	} `json:"items"`
+	HasOlder *bool `json:"has_older"`
+	HasNewer *bool `json:"has_newer"`
+}
+
+// TestEveryStretchOfAConversation compares what is asked for, in all ways and lengths, with all that there is. Bob came when a
+// third of it was said.
+func TestEveryStretchOfAConversation(t *testing.T) {
+	const floor, last = 4, 12
+	w := newWorld(t)
+	ann, bob := w.join("ann"), w.join("bob")
+	ann.befriend(bob)
+	room := "/conversations/" + ann.post("/rooms", `{"name":"The choir"}`).ok(201).at("conversation_id")
+	for i := range last {
+		if i == floor {
+			ann.post("/rooms/2/members", fmt.Sprintf(`{"user_id":%d}`, bob.id)).ok(201)
+		}
+		ann.post(room+"/messages", `{"text":"la"}`).ok(201)
+	}
+	readers := map[*client][]int{ann: numbers(1, last), bob: numbers(floor+1, last)}
+	for who, all := range readers {
+		for limit := 1; limit <= last+2; limit++ {
+			for seq := range last + 3 {
+				for _, way := range []string{"before", "after", "around"} {
+					query := fmt.Sprintf("%s/messages?%s=%d&limit=%d", room, way, seq, limit)
+					var p page
+					who.get(query).ok(200).read(&p)
+					if err := p.wrong(all, way, seq, limit); err != nil {
+						t.Errorf("%s, %s: %v", who.name, query, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func numbers(from, to int) (list []int) {
+	for n := from; n <= to; n++ {
+		list = append(list, n)
+	}
+	return list
+}
+
+// wrong says what is wrong with a stretch of all that its reader may read.
+func (p page) wrong(all []int, way string, seq, limit int) error {
+	var got []int
+	for _, m := range p.Items {
+		got = append(got, m.Seq)
+	}
+	if seq == 0 {
+		way = "" // the newest
+	}
+	fits := func(n int) bool { return way != "before" && way != "after" || way == "before" && n < seq || way == "after" && n > seq }
+	var could []int
+	for _, n := range all {
+		if fits(n) {
+			could = append(could, n)
+		}
+	}
+	if len(got) > limit || len(got) == 0 && len(could) > 0 && way != "around" {
+		return fmt.Errorf("%v of %v", got, could)
+	}
+	older, newer := false, false
+	if len(got) > 0 {
+		first, last := slices.Index(could, got[0]), slices.Index(could, got[len(got)-1])
+		if first < 0 || !slices.Equal(got, could[first:last+1]) {
+			return fmt.Errorf("%v is no stretch of %v", got, could)
+		}
+		older, newer = first > 0, last < len(could)-1
+	}
+	switch {
+	case way == "after" && (older || p.HasOlder != nil), way == "" && newer:
+		return fmt.Errorf("%v does not begin where it should", got)
+	case way == "before" && (newer || p.HasNewer != nil):
+		return fmt.Errorf("%v does not end where it should", got)
+	case way == "around" && slices.Contains(all, seq) && !slices.Contains(got, seq):
+		return fmt.Errorf("%v is without it", got)
+	case way != "after" && *p.HasOlder != older, way != "before" && *p.HasNewer != newer:
+		return fmt.Errorf("%v of %v: older %v, newer %v", got, could, older, newer)
+	}
+	return nil
+}
