@@ -10,8 +10,11 @@ import (
 	"parley/internal/gateway/api"
 )
 
-// setupPage is a page for browsers, as front registers it.
-const setupPage = "GET /setup"
+// Pages for browsers, as front registers them.
+const (
+	setupPage  = "GET /setup"
+	invitePage = "GET /invite/{token}"
+)
 
 // routes is everything on http.addr and https.addr. What no family knows is llfc's 404, but for a browser's first page.
 func (s *server) routes() http.Handler {

@@ -87,7 +87,7 @@ func (s *server) run(ctx context.Context, out io.Writer) error {
 		Hub: s.hub, Goroutines: s.goroutines, Metrics: s.metrics,
 		PublicURL: s.cfg.HTTP.PublicURL, OnlyTLS: s.onlyTLS(), Origins: config.List(s.cfg.HTTP.Origins),
 	})
-	s.front = front.New(s.accounts, s.log, s.ways)
+	s.front = front.New(s.accounts, s.chat, s.log, s.ways)
 	var err error
 	if s.secure, err = s.secured(); err != nil {
 		return err

@@ -120,7 +120,7 @@ func localHosts() []string {
 func (s *server) toTLS(mux *http.ServeMux, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil && s.secure.tls != nil && r.Method == http.MethodGet && acceptsHTML(r) {
-			if _, pattern := mux.Handler(r); pattern == "/" || pattern == setupPage {
+			if _, pattern := mux.Handler(r); pattern == "/" || pattern == setupPage || pattern == invitePage {
 				w.Header().Set("Cache-Control", "no-store")
 				http.Redirect(w, r, s.secureHome(hostOf(r.Host))+r.URL.RequestURI(), http.StatusTemporaryRedirect)
 				return

@@ -62,7 +62,9 @@ func (p page) wrong(all []int, way string, seq, limit int) error {
 	if seq == 0 {
 		way = "" // the newest
 	}
-	fits := func(n int) bool { return way != "before" && way != "after" || way == "before" && n < seq || way == "after" && n > seq }
+	fits := func(n int) bool {
+		return way != "before" && way != "after" || way == "before" && n < seq || way == "after" && n > seq
+	}
 	var could []int
 	for _, n := range all {
 		if fits(n) {

@@ -1,5 +1,5 @@
-// Package front serves the pages that a browser gets: how each kind of client connects, and the one-time page where
-// the first administrator is made.
+// Package front serves the pages that a browser gets: how each kind of client connects, the one-time page where
+// the first administrator is made, and where links into rooms lead.
 package front
 
 import (
@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"parley/internal/account"
+	"parley/internal/chat"
 	"parley/internal/core"
 )
 
@@ -35,47 +36,55 @@ type Way struct {
 // Gateway serves the pages.
 type Gateway struct {
 	accounts *account.Service
+	chat     *chat.Service
 	log      *slog.Logger
 	ways     func(host string) []Way
 }
 
 // New returns the gateway. ways lists the addresses for a browser that reached the server under a host name.
-func New(accounts *account.Service, log *slog.Logger, ways func(host string) []Way) *Gateway {
-	return &Gateway{accounts: accounts, log: log, ways: ways}
+func New(accounts *account.Service, chats *chat.Service, log *slog.Logger, ways func(host string) []Way) *Gateway {
+	return &Gateway{accounts: accounts, chat: chats, log: log, ways: ways}
 }
 
 // Routes registers the pages; "/" itself stays the caller's.
 func (g *Gateway) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /setup", g.form)
 	mux.HandleFunc("POST /setup", g.setup)
+	mux.HandleFunc("GET /invite/{token}", g.invite)
+	mux.HandleFunc("POST /invite/{token}", g.enter)
 	mux.HandleFunc("GET /front/style.css", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, assets, "assets/style.css")
 	})
 }
 
-// view is what the page shows: one of Ways, Form or Done.
+// view is what the page shows: one of Form, Invite, Joined with Ways, Ways, or Done.
 type view struct {
-	T     map[string]string
-	Lang  string
-	Other string
-	Path  string
-	Ways  []Way
-	Form  *form
-	Done  string
-	Error string
+	T      map[string]string
+	Lang   string
+	Other  string
+	Path   string
+	Ways   []Way
+	Form   *form
+	Invite *invitation
+	Joined string // the room
+	Done   string
+	Error  string
 }
 
 type form struct{ Token, Name string }
 
 // Home shows how each kind of client connects.
 func (g *Gateway) Home(w http.ResponseWriter, r *http.Request) {
-	host := r.Host
-	if ap, err := netip.ParseAddrPort(host); err == nil {
-		host = ap.Addr().String()
-	} else if h, _, ok := strings.Cut(host, ":"); ok {
-		host = h
+	g.show(w, r, http.StatusOK, view{Ways: g.ways(hostOf(r))})
+}
+
+// hostOf returns the name under which a browser reached the server.
+func hostOf(r *http.Request) string {
+	if ap, err := netip.ParseAddrPort(r.Host); err == nil {
+		return ap.Addr().String()
 	}
-	g.show(w, r, http.StatusOK, view{Ways: g.ways(host)})
+	host, _, _ := strings.Cut(r.Host, ":")
+	return host
 }
 
 func (g *Gateway) form(w http.ResponseWriter, r *http.Request) {
@@ -92,32 +101,11 @@ func (g *Gateway) setup(w http.ResponseWriter, r *http.Request) {
 	}
 	u, err := g.accounts.Setup(r.Context(), origin(r), f.Token, f.Name, password)
 	if err != nil {
-		status, key := problem(err)
-		if status == http.StatusInternalServerError {
-			g.log.Error("set-up failed", "err", err)
-		}
+		status, key := g.problem(err)
 		g.show(w, r, status, view{Form: f, Error: key})
 		return
 	}
 	g.show(w, r, http.StatusOK, view{Done: u.Name})
-}
-
-// problem returns the status and the text's key for an error of the set-up.
-func problem(err error) (int, string) {
-	switch {
-	case errors.Is(err, core.ErrSetupDone), errors.Is(err, core.ErrWrongToken):
-		return http.StatusForbidden, "used"
-	case errors.Is(err, core.ErrNameTaken):
-		return http.StatusConflict, "taken"
-	case errors.Is(err, core.ErrInvalidName):
-		return http.StatusUnprocessableEntity, "badname"
-	case errors.Is(err, core.ErrInvalidPassword):
-		return http.StatusUnprocessableEntity, "badpassword"
-	case core.KindOf(err) == core.Throttled, core.KindOf(err) == core.Unavailable:
-		return http.StatusServiceUnavailable, "later"
-	default:
-		return http.StatusInternalServerError, "later"
-	}
 }
 
 func (g *Gateway) show(w http.ResponseWriter, r *http.Request, status int, v view) {
