@@ -177,3 +177,17 @@ func TestWhatChangesWhileTheServerRuns(t *testing.T) {
 		e.no(e.Pace(e.ctx, core.Actor{}, home()))
 	})
 }
+
+// A link into the lobby invites to the server as such.
+func TestAnInvitationToTheServer(t *testing.T) {
+	e := newEnv(t, policy(Invite))
+	e.host()
+	_, err := e.Oversee(e.ctx, e.operator(), home(), 1001, Amendment{Admin: new(true)})
+	e.no(err)
+	_, token, err := e.tx.Rooms.(*chat.Service).CreateLink(e.ctx, e.actor("host"), core.Lobby, chat.LinkForm{MaxUses: 1})
+	e.no(err)
+	_, err = e.Register(e.ctx, home(), Registration{Name: "bob", Password: plain("secret"), Invite: token})
+	e.no(err)
+	_, err = e.Register(e.ctx, home(), Registration{Name: "eve", Password: plain("secret"), Invite: token})
+	e.is(err, core.ErrLinkNotFound)
+}

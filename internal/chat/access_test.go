@@ -131,3 +131,14 @@ func TestAChangeOfContactsIsEffectiveAtOnce(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+func TestStrangersThatAreKeptOutAreKeptOutAtOnce(t *testing.T) {
+	tw := settled(t, line.Options{})
+	tw.seqs(ann, user(bob), chat.RetryRecent, draft("", "hello"))
+	tw.Contacts.SetStrangers(false)
+	if _, err := tw.say(ann, user(bob), chat.RetryRecent, draft("", "still here?")); !errors.Is(err, core.ErrNotFriends) {
+		t.Errorf("a stranger writes: %v", err)
+	}
+	tw.Contacts.SetStrangers(true)
+	tw.seqs(ann, user(bob), chat.RetryRecent, draft("", "hello again"))
+}

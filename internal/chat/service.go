@@ -276,8 +276,14 @@ func (s *Service) MayModerate(ctx context.Context, actor core.Actor, id core.Con
 	return err
 }
 
-// ContactsChanged makes the service ask again who of the two may write to whom.
-func (s *Service) ContactsChanged(a, b core.UserID) { s.links.forget(a, b) }
+// ContactsChanged makes the service ask again who of the two may write to whom, or, with 0 and 0, who of everybody.
+func (s *Service) ContactsChanged(a, b core.UserID) {
+	if a == 0 && b == 0 {
+		s.links.forgetAll()
+		return
+	}
+	s.links.forget(a, b)
+}
 
 // AccountChanged makes the service ask again who may write to a user: the account may have been disabled.
 func (s *Service) AccountChanged(core.UserID) { s.links.forgetAll() }

@@ -51,9 +51,13 @@ func New(db *store.DB, nameKey func(string) string, publish func(core.Event), cf
 	return s
 }
 
-// SetStrangers says whether people who are not friends may write to each other from now on. Who has just written may go on for
-// as long as a good answer of MayWrite is remembered.
-func (s *Service) SetStrangers(may bool) { s.strangers.Store(may) }
+// SetStrangers says whether people who are not friends may write to each other from now on.
+func (s *Service) SetStrangers(may bool) {
+	s.strangers.Store(may)
+	for _, fn := range s.onChange {
+		fn(0, 0)
+	}
+}
 
 // Ask has accounts judge the actor in the unit of work of every change: until then time has passed. It must be called before
 // the service is used.
@@ -75,7 +79,7 @@ func (s *Service) update(ctx context.Context, actor core.Actor, fn func(context.
 }
 
 // OnChange has fn called after each commit that changed a friendship or a block between a and b, so that what was known
-// of who may write to whom can be dropped. fn must not block. It must be called before the service is used.
+// of who may write to whom can be dropped; 0 and 0 stand for everybody. fn must not block. It must be called before the service is used.
 func (s *Service) OnChange(fn func(a, b core.UserID)) { s.onChange = append(s.onChange, fn) }
 
 func (s *Service) changed(ctx context.Context, a, b core.UserID) {
