@@ -12,8 +12,9 @@ import (
 // settings are all keys of the configuration, those that can be changed while the server runs with what changes them.
 func (a *App) settings() []admin.Setting {
 	apply := a.live()
-	var list []admin.Setting
-	for _, k := range config.Keys() {
+	keys := config.Keys()
+	list := make([]admin.Setting, 0, len(keys))
+	for _, k := range keys {
 		s := admin.Setting{
 			Name: k.Name, Default: k.Default, Allowed: k.Allowed, Doc: k.Doc, Secret: k.Secret, Apply: apply[k.Name],
 			Read: func(v any) (any, error) { return config.Read(k.Name, v) },
