@@ -46,11 +46,8 @@ const oldLinkLife = 30 * 24 * time.Hour
 
 // fileLink returns where a file can be fetched by whoever is told so, "" if nothing serves it.
 func (s *server) fileLink(f core.File) string {
-	host := "localhost"
-	for _, lan := range lanAddress() {
-		host = lan
-	}
-	page := s.page(host)
+	hosts := append([]string{"localhost"}, lanAddress()...)
+	page := s.page(hosts[len(hosts)-1])
 	if page == "" {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -108,7 +109,8 @@ func TestLinksToFilesNeedNoToken(t *testing.T) {
 	if again := ann.get("/files/1").ok(200); again.at("url") != link {
 		t.Error("caches cannot know a file again")
 	}
-	end := link[strings.Index(link, "?"):]
+	_, query, _ := strings.Cut(link, "?")
+	end := "?" + query
 	for _, path := range []string{
 		"/files/1/content", "/files/1/content?signature=", "/files/1/content?signature=x", "/files/1/content?expires=9999999999&signature=x",
 		strings.Replace("/files/1/content"+end, "expires=", "expires=1", 1), "/files/1/thumbnail" + end, "/files/2/content" + end, "/files/0/content" + end,
@@ -258,6 +260,54 @@ func TestAnUploadMayTakeItsTime(t *testing.T) {
 	finish := ann.slowly("a")
 	time.Sleep(3 * hurry)
 	finish().ok(201).equal("size", "13")
+}
+
+// TestADownloadMayTakeItsTime beyond what another answer has, as long as it goes on.
+func TestADownloadMayTakeItsTime(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	content := strings.Repeat("0123456789abcdef", 2<<20) // far more than what the system holds between the two
+	ann.share("big", content).ok(201)
+	web := httptest.NewUnstartedServer(w.web.Config.Handler)
+	web.Config.WriteTimeout = hurry
+	web.Start()
+	defer web.Close()
+	req, err := http.NewRequest(http.MethodGet, web.URL+api.Prefix+"/files/1/content", http.NoBody)
+	w.must(err)
+	req.Header.Set("Authorization", "Bearer "+ann.access)
+	resp, err := web.Client().Do(req)
+	w.must(err)
+	defer resp.Body.Close()
+	time.Sleep(3 * hurry)
+	got, err := io.ReadAll(resp.Body)
+	if err != nil || string(got) != content {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestFilesGoOverHTTP2 as well, with several on one connection.
+func TestFilesGoOverHTTP2(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	web := httptest.NewUnstartedServer(w.web.Config.Handler)
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	defer web.Close()
+	secure := *w
+	secure.web = web
+	ann.world = &secure
+	var all sync.WaitGroup
+	for i := range 4 {
+		content := strings.Repeat(fmt.Sprint(i), 1<<20)
+		all.Go(func() {
+			a := ann.uploadTo(lobbyFiles, "file", "a", []byte(content))
+			got := ann.do("GET", "/files/"+a.at("file_id")+"/content", "", "Range", "bytes=10-")
+			if got.status != 206 || got.body != content[10:] || !strings.HasPrefix(a.at("url"), "https://") {
+				t.Errorf("%d with %d bytes, %s", got.status, len(got.body), a.body)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestAnUploadOutlivedTheRightToIt has somebody banned while it is on its way.

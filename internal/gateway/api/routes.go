@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"reflect"
+	"slices"
 )
 
 // access is who may call a route at all. What they may do there is for the services to say.
@@ -50,7 +51,7 @@ func (g *Gateway) routes() []route {
 		put    = http.MethodPut
 		remove = http.MethodDelete
 	)
-	table := []route{
+	return slices.Concat([]route{
 		{get, "/openapi.json", "openapi", everybody, "This document.", g.describe()},
 		{get, "/asyncapi.json", "openapi", everybody, "The events, in the same way.", g.describeEvents()},
 		{get, "/docs", "openapi", everybody, "The same as a page for people.", g.guidePage()},
@@ -158,6 +159,5 @@ func (g *Gateway) routes() []route {
 		{remove, "/admin/codes/{code_id}", "inspection", admins, "Delete one of them.", op(200, dropCode)},
 
 		{get, "/admin/audit", "administration", admins, "What was done by whom, the newest first.", op(200, auditLog)},
-	}
-	return append(table, g.fileRoutes()...)
+	}, g.fileRoutes())
 }
