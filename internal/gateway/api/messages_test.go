@@ -1,0 +1,131 @@
+package api_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestAMessageSentAgainIsStoredOnce, even if all attempts come at once, and is answered as it is by then.
+func TestAMessageSentAgainIsStoredOnce(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	path := fmt.Sprintf("/conversations/%d/messages", ann.room("The choir"))
+	var mu sync.Mutex // guards statuses
+	statuses := map[int]int{}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			a := ann.post(path, `{"client_id":"a1","text":"la"}`).equal("seq", "1")
+			mu.Lock()
+			statuses[a.status]++
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	if statuses[201] != 1 || statuses[200] != 7 {
+		t.Errorf("statuses %v", statuses)
+	}
+	ann.put(path+"/1", `{"text":"la la"}`).ok(200)
+	ann.post(path, `{"client_id":"a1","text":"la"}`).ok(200).equal("text", "la la").equal("change", "1")
+	ann.delete(path + "/1").ok(200)
+	ann.post(path, `{"client_id":"a1","text":"la"}`).ok(200).equal("text", "").equal("deleted", "true")
+	ann.post(path, `{"client_id":"a1","text":"la la"}`).refused(409, 20109)
+	ann.post(path, `{"text":"la"}`).ok(201).equal("seq", "2") // without an id each is another one
+	ann.post(path, `{"text":"la"}`).ok(201).equal("seq", "3")
+}
+
+// TestTheLongestTextFits into a body, and a longer one is told from a body that is too large.
+func TestTheLongestTextFits(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	say := func(n int) answer {
+		return ann.post("/conversations/1/messages", fmt.Sprintf(`{"text":%q}`, strings.Repeat("x", n)))
+	}
+	say(60_000).ok(201)
+	say(60_001).refused(400, 20111)
+	say(70_000).refused(413, 10413)
+}
+
+// TestSearchGoesOnBehindACursor without missing or repeating anything.
+func TestSearchGoesOnBehindACursor(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	rooms := []string{fmt.Sprint(ann.room("one")), fmt.Sprint(ann.room("two"))}
+	var want []string
+	for i := range 14 {
+		room := rooms[i%2]
+		text := fmt.Sprintf("la number%d", i)
+		ann.post("/conversations/"+room+"/messages", fmt.Sprintf(`{"text":%q}`, text)).ok(201)
+		want = append(want, text)
+	}
+	ann.until("/messages/search?q=la", func(a answer) bool { return a.at("items/13") != "" })
+	var got []string
+	cursor := ""
+	for range 20 {
+		a := ann.get("/messages/search?q=la&limit=3&cursor=" + cursor).ok(200)
+		for i := 0; a.at(fmt.Sprint("items/", i)) != ""; i++ {
+			got = append(got, a.at(fmt.Sprintf("items/%d/text", i)))
+		}
+		if cursor = a.at("cursor"); cursor == "null" {
+			break
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q", got)
+	}
+}
+
+// TestWhoIsOnline is told to friends and to those in the same room, and to nobody else.
+func TestWhoIsOnline(t *testing.T) {
+	w := newWorld(t)
+	ann, bob, cyd, eve := w.join("ann"), w.join("bob"), w.join("cyd"), w.join("eve")
+	ann.befriend(bob)
+	bob.befriend(cyd)
+	room := bob.room("The choir", ann, cyd)
+	bob.connect("")
+	query := fmt.Sprintf("/presence?user_ids=%d,%d,%d", bob.id, cyd.id, eve.id)
+	online := func(id any) string { return fmt.Sprintf(`{"online":true,"user_id":%v}`, id) }
+	offline := func(id any) string { return fmt.Sprintf(`{"online":false,"user_id":%v}`, id) }
+	for who, want := range map[*client]string{
+		ann: "[" + online(bob.id) + "," + offline(cyd.id) + "]",
+		cyd: "[" + online(bob.id) + "]",
+		eve: "[]",
+	} {
+		who.get(query).ok(200).equal("items", want)
+	}
+	members := ann.get(fmt.Sprintf("/rooms/%d/members", room)).ok(200)
+	members.equal("items/0/online", "false").equal("items/1/online", "true").equal("items/2/online", "false")
+}
+
+// TestARoomIsMadeWithAllOfItsMembersOrNotAtAll.
+func TestARoomIsMadeWithAllOfItsMembersOrNotAtAll(t *testing.T) {
+	w := newWorld(t)
+	ann, bob, cyd := w.join("ann"), w.join("bob"), w.join("cyd")
+	ann.befriend(bob)
+	ann.post("/rooms", fmt.Sprintf(`{"name":"The choir","member_ids":[%d,%d]}`, bob.id, cyd.id)).refused(403, 10016)
+	for _, c := range []*client{ann, bob, cyd} {
+		c.get("/conversations?after=1").ok(200).equal("items", "[]")
+	}
+	ann.post("/rooms", fmt.Sprintf(`{"name":"The choir","member_ids":[%d,%[1]d]}`, bob.id)).ok(201)
+	bob.get("/conversations?after=1").ok(200).equal("items/0/role", "member")
+}
+
+// TestOnlyOneThingIsChangedAboutAMember, so that a failure leaves nothing half done.
+func TestOnlyOneThingIsChangedAboutAMember(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.join("ann"), w.join("bob")
+	ann.befriend(bob)
+	path := fmt.Sprintf("/rooms/%d/members/%d", ann.room("The choir", bob), bob.id)
+	for _, body := range []string{"", "{}", `{"role":"admin","mute_seconds":60}`, `{"role":"owner"}`, `{"role":""}`, `{"mute_seconds":-1}`, `{"mute_seconds":9223372036854775807}`} {
+		ann.put(path, body).refused(400, 10400)
+	}
+	a := ann.put(path, `{"role":"admin"}`).ok(200).equal("role", "admin")
+	if strings.Contains(a.body, "muted_until") {
+		t.Errorf("they are muted: %s", a.body)
+	}
+}
