@@ -28,11 +28,11 @@ func TestAMessageSentAgainIsStoredOnce(t *testing.T) {
 	if statuses[201] != 1 || statuses[200] != 7 {
 		t.Errorf("statuses %v", statuses)
 	}
-	ann.put(path+"/1", `{"text":"la la"}`).ok(200)
-	ann.post(path, `{"client_id":"a1","text":"la"}`).ok(200).equal("text", "la la").equal("change", "1")
+	ann.put(path+"/1", `{"text":"la li"}`).ok(200)
+	ann.post(path, `{"client_id":"a1","text":"la"}`).ok(200).equal("text", "la li").equal("change", "1")
 	ann.delete(path + "/1").ok(200)
 	ann.post(path, `{"client_id":"a1","text":"la"}`).ok(200).equal("text", "").equal("deleted", "true")
-	ann.post(path, `{"client_id":"a1","text":"la la"}`).refused(409, 20109)
+	ann.post(path, `{"client_id":"a1","text":"la li"}`).refused(409, 20109)
 	ann.post(path, `{"text":"la"}`).ok(201).equal("seq", "2") // without an id each is another one
 	ann.post(path, `{"text":"la"}`).ok(201).equal("seq", "3")
 }

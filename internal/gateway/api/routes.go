@@ -43,15 +43,21 @@ type route struct {
 	operation
 }
 
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	remove = http.MethodDelete
+)
+
 // routes is everything the gateway can do. Each tag is a section of docs/protocols/api.md.
 func (g *Gateway) routes() []route {
-	const (
-		get    = http.MethodGet
-		post   = http.MethodPost
-		put    = http.MethodPut
-		remove = http.MethodDelete
-	)
-	return slices.Concat([]route{
+	return slices.Concat(g.accountRoutes(), chatRoutes(), g.fileRoutes(), adminRoutes())
+}
+
+// accountRoutes are about oneself, and about people.
+func (g *Gateway) accountRoutes() []route {
+	return []route{
 		{get, "/openapi.json", "openapi", everybody, "This document.", g.describe()},
 		{get, "/asyncapi.json", "openapi", everybody, "The events, in the same way.", g.describeEvents()},
 		{get, "/docs", "openapi", everybody, "The same as a page for people.", g.guidePage()},
@@ -94,7 +100,12 @@ func (g *Gateway) routes() []route {
 		{get, "/contacts/blocks", "contacts", users, "Whom one has blocked.", op(200, blocks)},
 		{put, "/contacts/blocks/{user_id}", "contacts", users, "Block somebody. It ends a friendship.", op(200, block)},
 		{remove, "/contacts/blocks/{user_id}", "contacts", users, "Take a block back.", op(200, unblock)},
+	}
+}
 
+// chatRoutes are about conversations and what is said there.
+func chatRoutes() []route {
+	return []route{
 		{get, "/conversations", "conversations", users, "One's direct chats and rooms, each with its newest message.", op(200, conversations)},
 		{get, "/conversations/{conversation_id}", "conversations", users, "One of them.", op(200, showConversation)},
 		{post, "/conversations/direct", "conversations", users, "One's direct chat with somebody.", op(200, openDirect)},
@@ -135,7 +146,12 @@ func (g *Gateway) routes() []route {
 		{post, "/invites/{token}/join", "invitations", users, "Join the room that a link leads into.", op(200, followInvite)},
 
 		{post, "/ws/tickets", "events", users, "A ticket that opens one socket for events, within half a minute.", op(201, issueTicket)},
+	}
+}
 
+// adminRoutes are for those who administer the server, but for reports, which are for all.
+func adminRoutes() []route {
+	return []route{
 		{get, "/admin/users", "administration", admins, "All accounts, a page at a time.", op(200, listUsers)},
 		{post, "/admin/users", "administration", admins, "Make an account.", op(201, addUser)},
 		{get, "/admin/users/{user_id}", "administration", admins, "An account.", op(200, showUser)},
@@ -159,5 +175,5 @@ func (g *Gateway) routes() []route {
 		{remove, "/admin/codes/{code_id}", "inspection", admins, "Delete one of them.", op(200, dropCode)},
 
 		{get, "/admin/audit", "administration", admins, "What was done by whom, the newest first.", op(200, auditLog)},
-	}, g.fileRoutes())
+	}
 }

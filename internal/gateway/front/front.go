@@ -57,7 +57,7 @@ func (g *Gateway) Routes(mux *http.ServeMux) {
 	})
 }
 
-// view is what the page shows: one of Form, Invite, Joined with Ways, Ways, or Done.
+// view is what the page shows: one of Form, Invite, Joined, Ways or Done. Joined has Ways beside it.
 type view struct {
 	T      map[string]string
 	Lang   string
