@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -207,5 +208,23 @@ func TestBackupIsACompleteDatabase(t *testing.T) {
 	defer cp.Close()
 	if got := names(t, cp); len(got) != 1 || got[0] != "kept" {
 		t.Errorf("in the copy: %v", got)
+	}
+}
+
+func TestSizeGrowsWithWhatIsStored(t *testing.T) {
+	db := open(t)
+	before, err := db.Size()
+	if err != nil || before < 4096 {
+		t.Fatalf("%d bytes, %v", before, err)
+	}
+	err = db.Update(t.Context(), func(ctx context.Context) error {
+		_, err := db.Exec(ctx, `INSERT INTO setting (name, value) VALUES ('large', ?)`, strings.Repeat("x", 1<<20))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, err := db.Size(); err != nil || after < before+1<<20 {
+		t.Errorf("%d bytes after %d, %v", after, before, err)
 	}
 }
