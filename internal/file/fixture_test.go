@@ -219,7 +219,7 @@ func (tw *town) holds(n int) {
 	i := &tw.inflight
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if len(i.blobs)+len(i.claims)+len(i.promised) > 0 {
+	if len(i.blobs)+len(i.claims)+len(i.promised)+len(i.running) > 0 {
 		tw.Errorf("still in flight: %v, %v, %v", i.blobs, i.claims, i.promised)
 	}
 }

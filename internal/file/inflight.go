@@ -11,6 +11,7 @@ type inflight struct {
 	mu       sync.Mutex            // guards the rest
 	blobs    map[string]struct{}   // that have no row yet
 	claims   map[*claim]struct{}   // one for each upload
+	running  map[core.UserID]int   // how many claims each user has
 	promised map[core.UserID]int64 // the claims of each user
 }
 
@@ -28,6 +29,19 @@ func (c *claim) adds() int64 { return max(0, c.bytes-c.frees) }
 
 func (i *inflight) init() {
 	i.blobs, i.claims, i.promised = map[string]struct{}{}, map[*claim]struct{}{}, map[core.UserID]int64{}
+	i.running = map[core.UserID]int{}
+}
+
+// begin takes in a claim, unless the user has too many.
+func (i *inflight) begin(c *claim) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.running[c.user] >= maxRunning {
+		return false
+	}
+	i.claims[c] = struct{}{}
+	i.running[c.user]++
+	return true
 }
 
 func (i *inflight) uploads() int {
@@ -40,7 +54,6 @@ func (i *inflight) uploads() int {
 func (i *inflight) add(c *claim, n int64) (change, promised int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.claims[c] = struct{}{}
 	before := c.adds()
 	c.bytes += n
 	change = c.adds() - before
@@ -52,7 +65,6 @@ func (i *inflight) add(c *claim, n int64) (change, promised int64) {
 func (i *inflight) addDisk(c *claim, n int64) (promised int64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.claims[c] = struct{}{}
 	c.disk += n
 	for c := range i.claims {
 		promised += c.disk - c.written
@@ -74,6 +86,9 @@ func (i *inflight) release(c *claim) {
 		return
 	}
 	delete(i.claims, c)
+	if i.running[c.user]--; i.running[c.user] == 0 {
+		delete(i.running, c.user)
+	}
 	if i.promised[c.user] -= c.adds(); i.promised[c.user] == 0 {
 		delete(i.promised, c.user)
 	}

@@ -22,6 +22,8 @@ const (
 	// ahead is how much of the disk an upload claims beyond what it has written. More would let a slow one keep others
 	// away for days.
 	ahead = 64 << 20
+	// maxRunning is how many uploads of one user may be in flight: each holds a file open.
+	maxRunning = 100
 	// maxHead is from how much of its beginning a file's type is told.
 	maxHead = 4 << 10
 )
@@ -83,7 +85,8 @@ type Writer struct {
 }
 
 // Begin starts an upload. Refused is what cannot come to a good end: a conversation that the actor may not post in, a name
-// that is not allowed, and what is too large for the limits, the user's quota, uploads in flight included, or the disk.
+// that is not allowed, one more than a user may have in flight, and what is too large for the limits, the user's quota, uploads in
+// flight included, or the disk.
 func (s *Service) Begin(ctx context.Context, actor core.Actor, from core.Origin, u Upload) (*Writer, error) {
 	w, err := s.begin(ctx, actor, u)
 	if err != nil {
@@ -112,6 +115,9 @@ func (s *Service) begin(ctx context.Context, actor core.Actor, u Upload) (*Write
 	}
 	w := &Writer{
 		s: s, ctx: context.WithoutCancel(ctx), actor: actor, area: u.Area, path: to, size: u.Size, claim: claim{user: actor.User()},
+	}
+	if !s.inflight.begin(&w.claim) {
+		return nil, fmt.Errorf("%d uploads are in flight: %w", maxRunning, core.ErrThrottled)
 	}
 	if err := w.reserve(ctx); err != nil {
 		s.inflight.release(&w.claim)

@@ -591,3 +591,23 @@ func TestALongUploadNeedsConstantMemory(t *testing.T) {
 	}
 	tw.holds(1)
 }
+
+// TestTooManyUploadsAtOnce of one user keep nobody else away, and each that ends makes room for another.
+func TestTooManyUploadsAtOnce(t *testing.T) {
+	tw := newTown(t, Config{})
+	var open []*Writer
+	for i := range maxRunning {
+		w, err := tw.Begin(t.Context(), ann, home, single(fmt.Sprint(i), ""))
+		tw.must(err)
+		open = append(open, w)
+	}
+	_, err := tw.Begin(t.Context(), ann, home, single("one more", ""))
+	tw.want(err, core.ErrThrottled)
+	tw.share(bob, single("another's", "x"), "x")
+	open[0].Abort()
+	tw.share(ann, single("one more", "x"), "x")
+	for _, w := range open[1:] {
+		w.Abort()
+	}
+	tw.holds(2)
+}
