@@ -308,3 +308,43 @@ func TestAPageOfADirectChatIsForItsTwoUsers(t *testing.T) {
 		}
 	}
 }
+
+// TestWholePages have what was deleted, as such, and all that belongs to messages; the others have what is still to be read.
+func TestWholePages(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	ctx := t.Context()
+	tw.addFile(7, den, ann, core.PlainFile, "cat.png")
+	tw.seqs(bob, inRoom(den), chat.RetryForever, draft("1", "look, @u1003"))
+	tw.seqs(bob, inRoom(den), chat.RetryForever, draft("2", "never mind"))
+	tw.seqs(ann, inRoom(den), chat.RetryForever, chat.Draft{ClientID: "3", Text: "here", ReplyTo: 1, File: 7})
+	tw.Check(tw.Chat.Delete(ctx, as(bob), core.Origin{}, den, 2))
+	_, err := tw.Chat.React(ctx, as(cyd), den, 1, "👍", true)
+	tw.Check(err)
+	_, err = tw.Chat.Edit(ctx, as(bob), den, 1, "look here, @u1003")
+	tw.Check(err)
+	want, err := tw.Chat.History(ctx, as(cyd), den, chat.Window{})
+	tw.Check(err)
+	read := func(whole bool) (list []core.Message) {
+		t.Helper()
+		p, err := tw.Chat.Page(ctx, cyd, den, 0, whole)
+		tw.Check(err)
+		if p.End != 3 || p.More {
+			t.Errorf("%+v", p)
+		}
+		for _, ev := range p.Events {
+			if ev.Conversation.ID != den {
+				t.Errorf("%+v", ev.Conversation)
+			}
+			list = append(list, ev.Messages...)
+		}
+		return list
+	}
+	if d := cmp.Diff(want, read(true)); d != "" {
+		t.Error(d)
+	}
+	list := read(false)
+	if len(list) != 2 || list[0].Seq != 1 || list[0].Text != "look here, @u1003" || list[1].Quote == nil || list[1].Quote.Text != "look here, @u1003" ||
+		list[1].File == nil || list[1].File.Name != "cat.png" {
+		t.Errorf("%+v", list)
+	}
+}

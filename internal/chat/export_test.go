@@ -23,3 +23,12 @@ const NamedQuery = namedQuery
 
 // MentionsQuery reads who is mentioned in messages.
 const MentionsQuery = mentionsQuery
+
+// The queries that read what messages show beside their texts, who came later than a message, and what may be a hit.
+const (
+	QuotesQuery = quotesQuery
+	FilesQuery  = filesQuery
+	HiddenQuery = hiddenQuery
+	LookByTerm  = lookByTerm
+	LookAtAll   = lookAtAll
+)

@@ -305,6 +305,9 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 	})
 }
 
+// hiddenQuery finds those who came later by their index.
+const hiddenQuery = `SELECT user_id FROM member WHERE conversation_id = ? AND joined_seq >= ? ORDER BY user_id`
+
 // hiddenFrom returns the members of a conversation who came too late to read a message.
 func (s *Service) hiddenFrom(ctx context.Context, p place, seq core.Seq) (users []core.UserID, err error) {
 	if p.conversation.Kind == core.Direct || p.conversation.Public && seq > p.standing.opened {
@@ -315,7 +318,7 @@ func (s *Service) hiddenFrom(ctx context.Context, p place, seq core.Seq) (users 
 		err := scan(&u)
 		users = append(users, u)
 		return err
-	}, `SELECT user_id FROM member WHERE conversation_id = ? AND joined_seq >= ? ORDER BY user_id`, int64(p.conversation.ID), int64(seq))
+	}, hiddenQuery, int64(p.conversation.ID), int64(seq))
 }
 
 // numberChange gives a message that was changed the next number of a change.
