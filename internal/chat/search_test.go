@@ -19,7 +19,7 @@ import (
 // indexed waits until everything that was said can be found.
 func (tw *town) indexed() {
 	tw.Helper()
-	for end := time.Now().Add(20 * time.Second); tw.count(`SELECT count(*) FROM conversation WHERE indexed_seq < last_seq`) > 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); tw.count(`SELECT count(*) FROM conversation WHERE indexed_seq < last_seq`) > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			tw.Fatal("it is never indexed")
 		}

@@ -100,7 +100,7 @@ type Message struct {
 	Reactions []Reaction // by emoji, in the order in which each was first given
 }
 
-// Quote is what an answer shows of the message that it answers.
+// Quote is what an answer shows of the message that it answers. Whoever may read the answer may read it.
 type Quote struct {
 	Author Author
 	Text   string // at most MaxQuote characters, "" of a file alone
