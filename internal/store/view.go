@@ -13,6 +13,7 @@ import (
 type view struct {
 	tx    bun.Tx
 	reads statements
+	fresh []string // queries that nobody had prepared for all
 }
 
 type viewKey struct{}
@@ -33,10 +34,14 @@ func (db *DB) View(ctx context.Context, fn func(context.Context) error) (err err
 	if err != nil {
 		return fmt.Errorf("begin to read: %w", err)
 	}
+	v := &view{tx: tx}
 	// Nothing was changed, so how it ends is all the same.
 	defer func() {
 		if rerr := tx.Rollback(); !errors.Is(rerr, sql.ErrTxDone) {
 			err = errors.Join(err, rerr)
+		}
+		for _, query := range v.fresh {
+			_, _ = db.reads.get(ctx, query) // so that the next one need not
 		}
 	}()
 	// SQLite picks the moment at the first query.
@@ -44,13 +49,13 @@ func (db *DB) View(ctx context.Context, fn func(context.Context) error) (err err
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM user_id`).Scan(&n); err != nil {
 		return fmt.Errorf("begin to read: %w", err)
 	}
-	v := &view{tx: tx}
 	v.reads.prepare = func(ctx context.Context, query string) (*sql.Stmt, error) {
-		st, err := db.reads.get(ctx, query)
-		if err != nil {
-			return nil, err
+		if st, ok := db.reads.m.Load(query); ok {
+			return tx.StmtContext(ctx, st.(*sql.Stmt)), nil
 		}
-		return tx.StmtContext(ctx, st), nil
+		// To prepare it for all takes a connection of its own, and as many views as there are connections would wait for each other.
+		v.fresh = append(v.fresh, query)
+		return tx.Tx.PrepareContext(ctx, query)
 	}
 	return fn(context.WithValue(ctx, viewKey{}, v))
 }

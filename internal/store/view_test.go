@@ -3,8 +3,11 @@ package store_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"parley/internal/core"
 	"parley/internal/store"
@@ -143,4 +146,28 @@ func TestUnitInAViewIsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestViewsDoNotWaitForEachOthersConnections: as many as the pool has hold one each, and then ask something new.
+func TestViewsDoNotWaitForEachOthersConnections(t *testing.T) {
+	db := open(t)
+	readers := max(4, runtime.NumCPU())
+	var begun, done sync.WaitGroup
+	begun.Add(readers)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for range readers {
+		done.Go(func() {
+			err := db.View(ctx, func(ctx context.Context) error {
+				begun.Done()
+				begun.Wait()
+				var n int
+				return db.QueryRow(ctx, `SELECT count(*) FROM setting WHERE name = 'nobody asked this before'`, nil, &n)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
 }
