@@ -108,6 +108,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		return nil, errors.Join(err, a.goroutines.Wait(ctx), a.db.Close(), a.lock.Unlock())
 	}
 	a.chat.OnClose(a.files.Abandon)
+	a.chat.OnDetach(a.files.Detach)
 	a.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		a.chat.AccountChanged(user)
 		a.hub.Revoke(user, epoch)

@@ -139,3 +139,27 @@ func fileOf(m *core.Message) core.FileID {
 	}
 	return m.File.ID
 }
+
+// OnDetach has fn called for a file of a message that is deleted, if no other message shows it, in the unit of work that deletes the
+// message. by is who wrote it. It must be called before the service is used.
+func (s *Service) OnDetach(fn func(ctx context.Context, file core.FileID, by core.UserID) error) {
+	s.detaching = append(s.detaching, fn)
+}
+
+// detach lets the file of a message that was just deleted go, unless another message shows it.
+func (s *Service) detach(ctx context.Context, m *core.Message) error {
+	if m.File == nil || m.FileGone {
+		return nil
+	}
+	var shown bool
+	err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM message WHERE file_id = ? AND file_id > 0 AND deleted_at = 0)`, []any{int64(m.File.ID)}, &shown)
+	if err != nil || shown {
+		return err
+	}
+	for _, fn := range s.detaching {
+		if err := fn(ctx, m.File.ID, m.Author.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}

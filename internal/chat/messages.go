@@ -223,8 +223,8 @@ func (s *Service) mentionsOfEdit(ctx context.Context, actor core.Actor, id core.
 	return all[0], nil
 }
 
-// Delete takes a message's text away, for everybody: the actor's own, or anybody's in a room where the actor may. Its number
-// stays.
+// Delete takes a message's text away, for everybody: the actor's own, or anybody's in a room where the actor may. What its author
+// had attached goes with it, unless another message shows it too. Its number stays.
 func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin, id core.ConversationID, seq core.Seq) error {
 	err := s.alter(ctx, actor, id, seq, toRead, core.MessageChanged{Kind: core.Deleted}, func(ctx context.Context, p place, m *core.Message) (bool, error) {
 		if m.Author.ID != actor.User() {
@@ -245,7 +245,7 @@ func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin
 		if _, err := s.db.Exec(ctx, `DELETE FROM reaction WHERE conversation_id = ? AND seq = ?`, int64(id), int64(seq)); err != nil {
 			return false, err
 		}
-		err := errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, ""))
+		err := errors.Join(s.clearMentions(ctx, id, seq), s.reindex(ctx, id, seq, m.Text, ""), s.detach(ctx, m))
 		if err == nil && m.Author.ID != actor.User() {
 			err = s.cfg.Audit.Record(ctx, actor, "message.delete", messageTarget(id, seq), fmt.Sprintf("of user %d", m.Author.ID), from)
 		}

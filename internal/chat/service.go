@@ -67,9 +67,10 @@ type Service struct {
 	// standings is changed when somebody may no longer post where they could.
 	standings fence
 
-	indexer indexer
-	typing  typing
-	closing []func(ctx context.Context, room core.ConversationID) (bool, error)
+	indexer   indexer
+	typing    typing
+	closing   []func(ctx context.Context, room core.ConversationID) (bool, error)
+	detaching []func(ctx context.Context, file core.FileID, by core.UserID) error
 }
 
 // New returns a service whose writer and cursor keeper run until Drain and Close.

@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -77,6 +78,24 @@ func (s *Service) Abandon(ctx context.Context, room core.ConversationID) (more b
 	}
 	s.removeAfterCommit(ctx, blobs)
 	return n == sweepBatch, nil
+}
+
+// Detach deletes a file that only a message showed which is deleted now, if it was that message's author who had shared it. It is called
+// in a unit of work.
+func (s *Service) Detach(ctx context.Context, id core.FileID, by core.UserID) error {
+	f, err := s.byID(ctx, id)
+	if errors.Is(err, core.ErrFileNotFound) || err == nil && (f.Owner.ID != by || f.Kind != core.PlainFile) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete file %d: %w", id, err)
+	}
+	blobs, err := s.deleteTree(ctx, id)
+	if err != nil {
+		return fmt.Errorf("delete file %d: %w", id, err)
+	}
+	s.removeAfterCommit(ctx, blobs)
+	return nil
 }
 
 // expireFolders deletes old folders that have nothing in them, and then those that had nothing but such folders.

@@ -343,6 +343,27 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 }
 
+// TestAFileGoesWithTheOnlyMessageThatShowsIt, if whoever wrote the message shared the file.
+func TestAFileGoesWithTheOnlyMessageThatShowsIt(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.join("ann"), w.join("bob")
+	link := ann.share("a", "x").ok(201).at("url")
+	attach := func(c *client, id string) {
+		t.Helper()
+		c.post("/conversations/1/messages", fmt.Sprintf(`{"client_id":%q,"file_id":1}`, id)).ok(201)
+	}
+	attach(ann, "one")
+	attach(bob, "two")
+	ann.delete("/conversations/1/messages/1").ok(200)
+	w.follow("GET", link).ok(200)
+	bob.delete("/conversations/1/messages/2").ok(200) // it was not his
+	w.follow("GET", link).ok(200)
+	attach(ann, "three")
+	ann.delete("/conversations/1/messages/3").ok(200)
+	w.follow("GET", link).refused(404, 10404)
+	w.nothingIsKept(ann)
+}
+
 // codeOfNone is the code of a conversation that is not there: one that is not theirs has the same.
 func (c *client) codeOfNone() int {
 	c.t.Helper()

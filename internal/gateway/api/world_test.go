@@ -93,6 +93,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	s.files.Log, s.files.Metrics, s.files.Goroutines = log, metrics, goroutines
 	w.files, err = file.New(context.Background(), s.files)
 	w.must(err)
+	rooms.OnDetach(w.files.Detach)
 	w.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		rooms.AccountChanged(user)
 		hub.Revoke(user, epoch)

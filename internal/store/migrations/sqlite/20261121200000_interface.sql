@@ -2,6 +2,7 @@
 
 -- What a message has attached.
 ALTER TABLE message ADD COLUMN file_id INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX message_file ON message (file_id) WHERE file_id > 0;
 
 -- A room that is closed: 1 while what was said there is being deleted, then 2. Its number is not given to another.
 ALTER TABLE conversation ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
@@ -35,4 +36,5 @@ DROP TABLE report;
 ALTER TABLE "user" DROP COLUMN contacts_version;
 DROP INDEX member_joined;
 ALTER TABLE conversation DROP COLUMN closed;
+DROP INDEX message_file;
 ALTER TABLE message DROP COLUMN file_id;
