@@ -43,12 +43,14 @@ func TestEveryMeasurementOnTheRealServer(t *testing.T) {
 		&roomCmd{Members: 5, Senders: 2, Window: []int{4}},
 		&roomCmd{Members: 5, Senders: 2, Rate: 100},
 		&loginCmd{Connectors: 4, Users: 12},
+		&wsCmd{Sessions: 21, Settle: time.Second, Members: 5, Senders: 3, Rate: 100},
+		&restCmd{Messages: 500, Clients: 3, Page: 20},
 	} {
 		if err := m.Run(t.Context(), o, rep); err != nil {
 			t.Error(err)
 		}
 	}
-	if len(rep.Results) != 7 {
+	if len(rep.Results) != 12 {
 		t.Fatalf("%d results", len(rep.Results))
 	}
 	for _, r := range rep.Results {

@@ -35,11 +35,12 @@ func appendFrame(dst []byte, id uint16, body string) []byte {
 	return append(dst, body...)
 }
 
-// client is one llfc connection. One goroutine reads it.
+// client is one connection. One goroutine reads it.
 type client struct {
 	conn      net.Conn
 	account   account
 	heartbeat []byte
+	events    bool // it is a WebSocket of the API, else of the llfc family
 
 	buf      []byte
 	from, to int // what is read but not taken yet
@@ -48,8 +49,8 @@ type client struct {
 var dialer = net.Dialer{KeepAlive: -1}
 
 // connect opens a connection and logs in. It reads into buf while that is large enough.
-func connect(ctx context.Context, addr string, a account, buf []byte) (*client, error) {
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
+func connect(ctx context.Context, s *server, a account, buf []byte) (*client, error) {
+	conn, err := dialer.DialContext(ctx, "tcp", s.llfc)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +106,9 @@ func (c *client) fill() error {
 
 // next takes a frame from what is read; the body is valid until the next fill.
 func (c *client) next() (id uint16, body []byte, ok bool) {
+	if c.events {
+		return c.nextEvents()
+	}
 	b := c.buf[c.from:c.to]
 	if len(b) < headerSize {
 		return 0, nil, false
@@ -131,6 +135,14 @@ func (c *client) beat() error {
 }
 
 var errorField = []byte(`"error":`)
+
+// refused returns what an answer says against it. A WebSocket's refusals are no answers.
+func (c *client) refused(body []byte) error {
+	if c.events {
+		return nil
+	}
+	return refusal(body)
+}
 
 // refusal returns the error that an answer carries, nil if it is 0.
 func refusal(body []byte) error {

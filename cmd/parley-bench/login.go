@@ -68,7 +68,7 @@ func (c *connector) run(ctx context.Context, t *traffic) error {
 	buf := make([]byte, 4<<10)
 	for i := 0; now() < t.until; i++ {
 		start := now()
-		cl, err := connect(ctx, t.server.llfc, c.accounts[i%len(c.accounts)], buf)
+		cl, err := connect(ctx, t.server, c.accounts[i%len(c.accounts)], buf)
 		if err != nil {
 			return err
 		}

@@ -55,6 +55,8 @@ type cli struct {
 	Direct directCmd `cmd:"" help:"Messages between pairs of friends."`
 	Room   roomCmd   `cmd:"" help:"Messages in the lobby."`
 	Login  loginCmd  `cmd:"" help:"Logins by token."`
+	WS     wsCmd     `cmd:"" name:"ws" help:"Memory of idle WebSockets of the API, and messages in the lobby over them."`
+	Rest   restCmd   `cmd:"" help:"History pages, messages and searches over the API, with many messages stored."`
 	Files  filesCmd  `cmd:"" help:"Uploads and downloads, against the disk and the loopback alone."`
 	All    allCmd    `cmd:"" help:"All of them, one after the other."`
 }
@@ -65,13 +67,15 @@ type allCmd struct {
 	Direct directCmd `embed:"" prefix:"direct-"`
 	Room   roomCmd   `embed:"" prefix:"room-"`
 	Login  loginCmd  `embed:"" prefix:"login-"`
+	WS     wsCmd     `embed:"" prefix:"ws-"`
+	Rest   restCmd   `embed:"" prefix:"rest-"`
 	Files  filesCmd  `embed:"" prefix:"files-"`
 }
 
 // Run goes on after a failure, and reports all of them.
 func (c *allCmd) Run(ctx context.Context, o *options, rep *report) error {
 	return errors.Join(c.Idle.Run(ctx, o, rep), c.Direct.Run(ctx, o, rep), c.Room.Run(ctx, o, rep), c.Login.Run(ctx, o, rep),
-		c.Files.Run(ctx, o, rep))
+		c.WS.Run(ctx, o, rep), c.Rest.Run(ctx, o, rep), c.Files.Run(ctx, o, rep))
 }
 
 func main() { os.Exit(run()) }

@@ -30,7 +30,8 @@ type stamp struct {
 // message is a sender's text frame, made once; each sending fills in its id and stamp.
 type message struct {
 	frame         []byte
-	id, text      []byte // inside frame
+	id            []byte // inside frame, like the stamps
+	stamps        [][]byte
 	sender        int
 	random        bool
 	wallAtStartMS int64
@@ -45,15 +46,33 @@ func newMessage(from, to int64, sender int, o *options) *message {
 	at := headerSize + len(head)
 	m.id = m.frame[at : at+idSize]
 	at += idSize + len(between) + len(mark)
-	m.text = m.frame[at : at+stampSize-len(mark)]
+	m.stamps = [][]byte{m.frame[at : at+stampSize-len(mark)]}
+	return m
+}
+
+// newCommand returns the message of a sender over a WebSocket: its answer has the stamp in the ref.
+func newCommand(conversation int64, sender int, o *options) *message {
+	m := &message{sender: sender, random: o.IDs == "random", wallAtStartMS: began.UnixMilli()}
+	stamp := strings.Repeat(".", stampSize-len(mark))
+	body := `{"type":"send","conversation_id":` + strconv.FormatInt(conversation, 10) + `,"client_id":"` + strings.Repeat("0", idSize) +
+		`","ref":"` + mark + stamp + `","text":"` + mark + strings.Repeat(".", o.Size-len(mark)) + `"}`
+	m.frame = appendCommand(nil, body)
+	at := bytes.Index(m.frame, []byte("000000"))
+	m.id = m.frame[at : at+idSize]
+	for range 2 {
+		at += bytes.Index(m.frame[at:], []byte(mark)) + len(mark)
+		m.stamps = append(m.stamps, m.frame[at:at+len(stamp)])
+	}
 	return m
 }
 
 // appendTo appends the frame of the sender's seq-th message, sent at the given time.
 func (m *message) appendTo(dst []byte, seq uint32, at int64) []byte {
-	putHex(m.text[:senderWidth], uint64(m.sender))
-	putHex(m.text[senderWidth:senderWidth+seqWidth], uint64(seq))
-	putHex(m.text[senderWidth+seqWidth:], uint64(at))
+	for _, s := range m.stamps {
+		putHex(s[:senderWidth], uint64(m.sender))
+		putHex(s[senderWidth:senderWidth+seqWidth], uint64(seq))
+		putHex(s[senderWidth+seqWidth:], uint64(at))
+	}
 	if m.random {
 		m.putID(rand.Uint64()&^0xf000|0x4000, rand.Uint64()>>2|1<<63)
 	} else {

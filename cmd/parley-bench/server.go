@@ -40,16 +40,16 @@ type server struct {
 	exit          error // set when exited is closed
 }
 
-// withServer seeds n accounts, starts a server, calls fn, and stops the server. A server that does not stop cleanly, or
+// withServer seeds n accounts, and what more adds, starts a server, calls fn, and stops the server. A server that does not stop cleanly, or
 // that recovered from a panic, fails the measurement.
-func withServer(ctx context.Context, o *options, name string, n int, fn func(*server) error) error {
-	if err := onServer(ctx, o, n, fn); err != nil {
+func withServer(ctx context.Context, o *options, name string, n int, fn func(*server) error, more ...func(context.Context, *server) error) error {
+	if err := onServer(ctx, o, n, fn, more...); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
-func onServer(ctx context.Context, o *options, n int, fn func(*server) error) (err error) {
+func onServer(ctx context.Context, o *options, n int, fn func(*server) error, more ...func(context.Context, *server) error) (err error) {
 	s := &server{exited: make(chan struct{})}
 	if s.dir, err = os.MkdirTemp(o.Dir, "parley-bench-"); err != nil {
 		return err
@@ -59,6 +59,11 @@ func onServer(ctx context.Context, o *options, n int, fn func(*server) error) (e
 	}
 	if err := s.prepare(ctx, o, n); err != nil {
 		return err
+	}
+	for _, add := range more {
+		if err := add(ctx, s); err != nil {
+			return err
+		}
 	}
 	if err := s.start(ctx, o); err != nil {
 		return err
@@ -95,7 +100,7 @@ func (s *server) start(ctx context.Context, o *options) error {
 	args := []string{"serve"}
 	for _, set := range append([]string{
 		"data_dir=" + s.dir, "http.addr=" + s.http, "llfc.addr=" + s.llfc, "metrics.addr=" + s.metrics, "dpc.file_addr=" + s.files,
-		"log.level=warn",
+		"log.level=warn", "limits.requests=0",
 		"https.addr=", "cs3.addr=", "cs3.http_addr=", "dpc.auth_addr=", "dpc.chat_addr=", "openp2p.addr=",
 		"media.udp_addr=", "media.tcp_addr=", "turn.addr=", "turn.tls_addr=",
 	}, o.Set...) {

@@ -24,6 +24,7 @@ const (
 type traffic struct {
 	o       *options
 	server  *server
+	events  bool    // over WebSockets
 	oneRoom bool    // everybody hears everybody else
 	window  int     // messages that each sender keeps outstanding
 	rate    float64 // messages a second of all senders together; 0: as the window allows
@@ -61,7 +62,11 @@ const unheard = math.MaxUint32
 
 // join logs an account in as a party.
 func (t *traffic) join(ctx context.Context, a account) error {
-	c, err := connect(ctx, t.server.llfc, a, make([]byte, readBuffer))
+	dial := connect
+	if t.events {
+		dial = connectEvents
+	}
+	c, err := dial(ctx, t.server, a, make([]byte, readBuffer))
 	if err != nil {
 		return err
 	}
@@ -69,9 +74,13 @@ func (t *traffic) join(ctx context.Context, a account) error {
 	return nil
 }
 
-// sendsTo makes a party a sender.
+// sendsTo makes a party a sender, to a user or, over a WebSocket, to a conversation.
 func (p *party) sendsTo(uid int64) {
-	p.message = newMessage(p.account.uid, uid, len(p.t.senders), p.t.o)
+	if p.t.events {
+		p.message = newCommand(uid, len(p.t.senders), p.t.o)
+	} else {
+		p.message = newMessage(p.account.uid, uid, len(p.t.senders), p.t.o)
+	}
 	p.t.senders = append(p.t.senders, p)
 }
 
@@ -239,7 +248,7 @@ func (p *party) take(at int64) error {
 			n, err = p.hear(body, at, measured)
 			heard += uint64(n)
 		case heartbeatRsp:
-			err = refusal(body)
+			err = p.refused(body)
 		default:
 			err = fmt.Errorf("unexpected frame %d: %.200s", id, body)
 		}
@@ -264,7 +273,7 @@ func (p *party) take(at int64) error {
 }
 
 func (p *party) acknowledged(body []byte) error {
-	if err := refusal(body); err != nil {
+	if err := p.refused(body); err != nil {
 		return err
 	}
 	s, rest, err := nextStamp(body)
@@ -343,14 +352,15 @@ func (t *traffic) missing() error {
 	return nil
 }
 
-// sameOrder checks that those who only listen to a room heard the same in the same order.
+// sameOrder checks that those who heard the same messages of a room heard them in the same order: those who only listen, and
+// over WebSockets, which bring everybody their own words, all.
 func (t *traffic) sameOrder() error {
 	if !t.oneRoom {
 		return nil
 	}
 	var first *party
 	for _, p := range t.parties {
-		if p.message != nil {
+		if p.message != nil && !t.events {
 			continue
 		}
 		if first == nil {

@@ -215,8 +215,8 @@ func (s *socket) refuse(ref string, err error) {
 
 const (
 	// commandRate is how many commands a second a socket may send, and commandBurst how many at once.
-	commandRate  = 100
-	commandBurst = 300
+	commandRate  = 200
+	commandBurst = 400
 )
 
 // bucket holds a socket to its rate. A command above it is refused, and leaves a debt.
