@@ -34,7 +34,7 @@ func connectEvents(ctx context.Context, s *server, a account, buf []byte) (*clie
 	if err != nil {
 		return nil, err
 	}
-	c := &client{conn: conn, account: a, buf: buf, events: true, heartbeat: appendCommand(nil, `{"type":"ping"}`)}
+	c := &client{conn: conn, account: a, buf: buf, events: true, heartbeat: []byte{framePing, masked, 0, 0, 0, 0}}
 	if err := c.upgrade(s.http); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("WebSocket of %d: %w", a.uid, err)
@@ -85,7 +85,6 @@ var eventNames = []struct {
 }{
 	{[]byte(`[{"type":"message.new"`), textPush},
 	{[]byte(`[{"type":"sent"`), textRsp},
-	{[]byte(`[{"type":"pong"`), heartbeatRsp},
 	{[]byte(`[{"type":"ready"`), loginRsp},
 }
 
@@ -106,6 +105,8 @@ func (c *client) nextEvents() (id uint16, body []byte, ok bool) {
 				return 0, []byte(err.Error()), true
 			}
 			continue
+		case kind == framePong:
+			return heartbeatRsp, payload, true
 		case kind != frameText:
 			return 0, payload, true
 		case bytes.HasPrefix(payload, presence):

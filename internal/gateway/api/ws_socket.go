@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -49,7 +50,7 @@ type socket struct {
 	pace    bucket
 	posts   session.Posts
 
-	late  *time.Timer // starts a client that does not say where it stands
+	late  atomic.Pointer[time.Timer] // starts a client that does not say where it stands
 	start sync.Once
 }
 
@@ -80,15 +81,22 @@ func (g *Gateway) openSocket(conn net.Conn, early []byte, actor core.Actor, from
 		actor: actor, from: from, pace: bucket{left: commandBurst, at: time.Now()},
 	}
 	s.turns = session.Turns{Session: s.session, In: inbound.NewReader(conn), Take: s.take, Settle: s.settle}
-	s.late = time.AfterFunc(g.StartWithin, func() {
+	s.late.Store(time.AfterFunc(g.StartWithin, func() {
 		g.Goroutines.Go("api start", func() { s.begin(startCommand{}) })
-	})
+	}))
 	g.Goroutines.Go("api connection", func() { s.turns.Begin(early) })
+}
+
+// hurry ends the wait for the client's start.
+func (s *socket) hurry() {
+	if t := s.late.Swap(nil); t != nil {
+		t.Stop()
+	}
 }
 
 // settle waits until every message is posted, or the session ends.
 func (s *socket) settle() {
-	s.late.Stop()
+	s.hurry()
 	s.posts.Wait(s.session.Closing)
 }
 

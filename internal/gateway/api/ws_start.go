@@ -45,7 +45,7 @@ func (s *socket) startAt(_ context.Context, in startCommand) error {
 func (s *socket) begin(in startCommand) (first bool) {
 	s.start.Do(func() {
 		first = true
-		s.late.Stop()
+		s.hurry()
 		ctx, cancel := context.WithTimeout(context.Background(), commandTime)
 		defer cancel()
 		err := s.register(ctx)
