@@ -45,7 +45,7 @@ bench: build
 	bin/parley-bench all
 
 soak: build
-	SOAK=$(SOAKTIME) $(GO) test -timeout 60m -count=1 ./test/crash ./test/promise
+	SOAK=$(SOAKTIME) $(GO) test -timeout 60m -count=1 ./test/crash ./test/promise ./test/events
 
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \

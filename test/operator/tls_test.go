@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"parley/test/client"
 	"parley/test/program"
 )
@@ -66,6 +68,22 @@ func TestSelfSigned(t *testing.T) {
 	}
 	if resp := visit(t, "https://"+secure+"/api/v1/nothing", "*/*"); resp.Header.Get("Strict-Transport-Security") != "" {
 		t.Error("Strict-Transport-Security with a certificate that nobody knows")
+	}
+
+	for _, url := range []string{"https://" + secure, "http://" + s.HTTP} {
+		e, err := client.DialEvents(t.Context(), url, client.EventsOptions{Token: a.Token, Dialer: ws.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true}}})
+		if err != nil {
+			t.Fatalf("%s: %v", url, err)
+		}
+		if err := e.Say(map[string]any{"type": "start"}); err != nil {
+			t.Error(err)
+		}
+		if first, err := e.Next(20 * time.Second); err != nil || first.Type != "ready" {
+			t.Errorf("%s: the first event is %s, %v", url, first.JSON, err)
+		}
+		if err := e.Hangup(); err != nil {
+			t.Error(err)
+		}
 	}
 
 	// Browsers are sent there; programs, and what is no page, are not.
