@@ -41,7 +41,7 @@ func (db *DB) View(ctx context.Context, fn func(context.Context) error) (err err
 			err = errors.Join(err, rerr)
 		}
 		for _, query := range v.fresh {
-			_, _ = db.reads.get(ctx, query) // so that the next one need not
+			_, _ = db.reads.get(ctx, query) //nolint:sqlclosecheck // it is kept, so that the next one need not
 		}
 	}()
 	// SQLite picks the moment at the first query.

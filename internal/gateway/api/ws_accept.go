@@ -64,10 +64,7 @@ func (c *call) upgrade() error {
 		Timeout:  upgradeTime,
 		Protocol: func(p string) bool { return p == subprotocol },
 		Negotiate: func(offer httphead.Option) (httphead.Option, error) {
-			accepted, err := agreed.Negotiate(offer)
-			if err != nil {
-				return httphead.Option{}, nil // what cannot be understood is not agreed to
-			}
+			accepted, _ := agreed.Negotiate(offer) // what cannot be understood is not agreed to
 			return accepted, nil
 		},
 	}.Upgrade(c.r, c.w)

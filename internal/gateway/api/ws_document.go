@@ -53,7 +53,7 @@ func (g *Gateway) describeEvents() operation {
 func eventDocument() []byte {
 	d := &describer{schemas: object{}}
 	messages, inChannel := object{}, object{}
-	var heard, said []object
+	heard, said := make([]object, 0, len(eventKinds)), []object{}
 	add := func(name, key, summary string, shape reflect.Type) object {
 		payload := d.structure(shape)
 		payload["properties"].(object)["type"] = object{"type": "string", "const": name}

@@ -42,7 +42,7 @@ func TestAChatOverSockets(t *testing.T) {
 	if got.ID == 0 || got.Seq != 1 {
 		t.Fatalf("%s %s", first.JSON, second.JSON)
 	}
-	b.has("message.new", `"client_id":"one"`, `"seq":1`, `"username":"ann"`, "hello hello")
+	b.has("message.new", `"client_id":"one"`, `"seq":1`, `"username":"ann"`, `hello hello`) //nolint:dupword // so it was sent
 	a.say(`{"type":"send","ref":"r2","conversation_id":%d,"client_id":"one","text":"%s"}`, got.ID, strings.Repeat("hello ", 100))
 	a.has("sent", `"again":true`, `"seq":1`, `"ref":"r2"`)
 	a.say(`{"type":"send","conversation_id":%d,"client_id":"one","text":"other"}`, got.ID)

@@ -56,22 +56,24 @@ var long = strings.Repeat("long ", 4000)
 
 func sample(t testing.TB) (stream []byte, want []string) {
 	t.Helper()
-	return slices.Concat(
-			text(`{"type":"ping"}`),
-			text(""),
-			text(long),
-			client(ws.OpPing, true, 0, "there?"),
-			client(ws.OpText, false, 0, "in "), client(ws.OpPing, true, 0, "between"), client(ws.OpContinuation, false, 0, ""),
-			client(ws.OpContinuation, true, 0, "pieces"),
-			client(ws.OpText, true, compressedBit, compressed(t, long)),
-			client(ws.OpText, false, compressedBit, compressed(t, "张三")[:3]), client(ws.OpContinuation, true, 0, compressed(t, "张三")[3:]),
-			client(ws.OpText, true, compressedBit, "\x00"), // the shortest form of an empty one
-			client(ws.OpBinary, true, 0, "\xff"),
-			client(ws.OpText, false, 0, "\xe5"), client(ws.OpContinuation, true, 0, "\xbc\xa0"), // one character
-			client(ws.OpClose, true, 0, "\x03\xe8bye"),
-		), []string{
-			`1:{"type":"ping"}`, "1:", "1:" + long, "9:there?", "9:between", "1:in pieces", "1:" + long, "1:张三", "1:", "2:\xff", "1:张", "8:\x03\xe8bye",
-		}
+	stream = slices.Concat(
+		text(`{"type":"ping"}`),
+		text(""),
+		text(long),
+		client(ws.OpPing, true, 0, "there?"),
+		client(ws.OpText, false, 0, "in "), client(ws.OpPing, true, 0, "between"), client(ws.OpContinuation, false, 0, ""),
+		client(ws.OpContinuation, true, 0, "pieces"),
+		client(ws.OpText, true, compressedBit, compressed(t, long)),
+		client(ws.OpText, false, compressedBit, compressed(t, "张三")[:3]), client(ws.OpContinuation, true, 0, compressed(t, "张三")[3:]),
+		client(ws.OpText, true, compressedBit, "\x00"), // the shortest form of an empty one
+		client(ws.OpBinary, true, 0, "\xff"),
+		client(ws.OpText, false, 0, "\xe5"), client(ws.OpContinuation, true, 0, "\xbc\xa0"), // one character
+		client(ws.OpClose, true, 0, "\x03\xe8bye"),
+	)
+	want = []string{
+		`1:{"type":"ping"}`, "1:", "1:" + long, "9:there?", "9:between", "1:in pieces", "1:" + long, "1:张三", "1:", "2:\xff", "1:张", "8:\x03\xe8bye",
+	}
+	return stream, want
 }
 
 func TestMessagesHoweverTheStreamIsCut(t *testing.T) {
