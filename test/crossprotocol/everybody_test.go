@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -100,6 +101,53 @@ func dpcPerson(t *testing.T, s *program.Server, name, socket string) *person {
 	}}
 }
 
+// apiPerson speaks and listens over a WebSocket of the API.
+func apiPerson(t *testing.T, s *program.Server, name string, deflate bool) *person {
+	t.Helper()
+	a := apiClient(s)
+	if _, err := a.Enter("/auth/login", name, "secret"); err != nil {
+		t.Fatal(err)
+	}
+	e, err := client.DialEvents(t.Context(), a.URL, client.EventsOptions{Token: a.Token, Deflate: deflate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Conn.Close() })
+	next := func(kind string) (ev client.Event, err error) {
+		for ev.Type != kind && err == nil {
+			ev, err = e.Next(20 * time.Second)
+		}
+		return ev, err
+	}
+	if err := e.Say(map[string]any{"type": "start"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next("ready"); err != nil {
+		t.Fatal(err)
+	}
+	return &person{name: name, family: "api", ownWords: true, say: func(text string) error {
+		return e.Say(map[string]any{"type": "send", "conversation_id": 1, "text": text})
+	}, hear: func() (string, string, error) {
+		var in struct {
+			Message struct {
+				Conversation int    `json:"conversation_id"`
+				Text         string `json:"text"`
+				Sender       struct {
+					Name string `json:"username"`
+				} `json:"sender"`
+			} `json:"message"`
+		}
+		ev, err := next("message.new")
+		if err == nil {
+			err = ev.Read(&in)
+		}
+		if m := in.Message; m.Conversation == 1 || err != nil {
+			return m.Sender.Name, m.Text, err
+		}
+		return "", "direct " + in.Message.Text, nil
+	}}
+}
+
 var code = regexp.MustCompile(`\d{4}`)
 
 // registerDPC makes an account with a code that comes by SMS.
@@ -168,6 +216,7 @@ func TestEverybodyHearsEverything(t *testing.T) {
 	people := []*person{
 		ann, bert, cs3Person(t, s, "carl", true), cs3Person(t, s, "bert", false),
 		dpcPerson(t, s, "dora", "1"), dpcPerson(t, s, "dora", "2"), dpcPerson(t, s, "ann", ""),
+		apiPerson(t, s, "bert", false), apiPerson(t, s, "carl", true),
 	}
 	var wg sync.WaitGroup
 	for _, p := range people {
@@ -250,7 +299,7 @@ func check(t *testing.T, p *person, people []*person, got heard) {
 		t.Errorf("%s hears %v", p.key(), got.lobby)
 	}
 	var direct []string
-	if p.key() == "bert@llfc" {
+	if p.key() == "bert@llfc" || p.key() == "bert@api" {
 		direct = all
 	}
 	if fmt.Sprint(got.direct) != fmt.Sprint(direct) {

@@ -45,6 +45,7 @@ var (
 	errUpgrade = &ownError{"Events come over a WebSocket", refusal{http.StatusUpgradeRequired, 10426, validation}}
 	errOrigin  = &ownError{"This page may not connect", refusal{http.StatusForbidden, 10403, permission}}
 	errSockets = &ownError{"Too many connections are open", refusal{http.StatusTooManyRequests, 10429, rateLimit}}
+	errStarted = &ownError{"The events have begun already", refusal{http.StatusConflict, 10409, conflict}}
 	errForm    = &ownError{"The upload failed", refusal{http.StatusBadRequest, 30001, validation}}
 )
 

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write what the server answers into the transcripts, and the OpenAPI document into docs")
 
 // TestTranscripts plays the files in testdata. In them, "name > METHOD path body" is a request below the prefix, made with the
-// token that name has got, and "name < status body" its answer. "(picture)" is a form with a PNG in it, "(words)" one with
+// token that name has got, and "name < status body" its answer; "name >> command" is one on their socket, and "name << event" the next that they hear, presence aside. "(picture)" is a form with a PNG in it, "(words)" one with
 // a text. "name administers" makes an administrator, "name joins" another account, "name and name are friends" says it all, and "name finds word" waits
 // until the word is in the index. What
 // changes from run to run stands in angle brackets; in a request <refresh> and <device> are the last that name has got, <code ADDRESS>
@@ -34,7 +34,7 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := play{world: newWorld(t), clients: map[string]*client{}}
+			p := play{world: newWorld(t), clients: map[string]*client{}, sockets: map[string]*socket{}}
 			for line := range strings.Lines(string(b)) {
 				p.line(strings.TrimSuffix(line, "\n"))
 			}
@@ -66,6 +66,7 @@ func allTranscripts(t *testing.T) string {
 type play struct {
 	*world
 	clients map[string]*client
+	sockets map[string]*socket
 	files   []string
 	link    string
 	proof   string
@@ -88,6 +89,14 @@ func (p *play) line(line string) {
 	} else if names, ok := strings.CutSuffix(line, " are friends"); ok {
 		one, other, _ := strings.Cut(names, " and ")
 		p.clients[one].befriend(p.clients[other])
+	} else if name, text, ok := strings.Cut(line, " >> "); ok && !strings.HasPrefix(line, "#") {
+		p.command(name, text)
+	} else if name, text, ok := strings.Cut(line, " << "); ok && !strings.HasPrefix(line, "#") {
+		is := p.steady(string(p.sockets[name].next().JSON))
+		if is != text && !*update {
+			p.t.Fatalf("%s heard\n     %s\nwant %s", name, is, text)
+		}
+		got = name + " << " + is
 	} else if name, text, ok := strings.Cut(line, " > "); ok && !strings.HasPrefix(line, "#") {
 		p.request(name, text)
 	} else if name, text, ok := strings.Cut(line, " < "); ok && !strings.HasPrefix(line, "#") {
@@ -98,6 +107,15 @@ func (p *play) line(line string) {
 		got = name + " < " + is
 	}
 	fmt.Fprintln(&p.out, got)
+}
+
+// command says something on a client's socket, which is opened for the first.
+func (p *play) command(name, text string) {
+	p.t.Helper()
+	if p.sockets[name] == nil {
+		p.sockets[name] = p.clients[name].dial()
+	}
+	p.sockets[name].say("%s", text)
 }
 
 var mailed = regexp.MustCompile(`<code ([^>]+)>`)

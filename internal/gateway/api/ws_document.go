@@ -53,7 +53,8 @@ func (g *Gateway) describeEvents() operation {
 func eventDocument() []byte {
 	d := &describer{schemas: object{}}
 	messages, inChannel := object{}, object{}
-	heard, said := make([]object, 0, len(eventKinds)), []object{}
+	asked := commands()
+	heard, said := make([]object, 0, len(eventKinds)), make([]object, 0, len(asked))
 	add := func(name, key, summary string, shape reflect.Type) object {
 		payload := d.structure(shape)
 		payload["properties"].(object)["type"] = object{"type": "string", "const": name}
@@ -65,7 +66,7 @@ func eventDocument() []byte {
 	for _, e := range eventKinds {
 		heard = append(heard, add(e.name, e.name, e.summary, e.shape))
 	}
-	for _, c := range commands() {
+	for _, c := range asked {
 		key := "command." + c.name
 		said = append(said, add(c.name, key, c.summary, c.in))
 		example := exampleOf(c.in)

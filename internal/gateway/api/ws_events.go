@@ -109,14 +109,8 @@ type contactsChanged struct {
 }
 
 type reportFiled struct {
-	Type           string              `json:"type"`
-	ReportID       int64               `json:"report_id"`
-	By             author              `json:"by"`
-	About          author              `json:"about" doc:"who wrote the message, or who was reported"`
-	ConversationID core.ConversationID `json:"conversation_id,omitzero" doc:"absent if it is about a user"`
-	Seq            core.Seq            `json:"seq,omitzero" doc:"absent if it is about a user"`
-	Reason         string              `json:"reason"`
-	CreatedAt      time.Time           `json:"created_at"`
+	Type   string    `json:"type"`
+	Report complaint `json:"report"`
 }
 
 type ready struct {
@@ -253,8 +247,7 @@ func (k *eventCodec) event(ev core.Event) any {
 	case core.ContactsChanged:
 		return contactsChanged{"contacts.changed", ev.Version}
 	case core.Reported:
-		r := ev.Report
-		return reportFiled{"report.filed", r.ID, s.author(r.By), s.author(r.About), r.Conversation, r.Seq, r.Reason, r.At.UTC()}
+		return reportFiled{"report.filed", s.complaint(ev.Report)}
 	}
 	return nil
 }

@@ -425,9 +425,13 @@ func TestAFloodOfCommandsIsRefused(t *testing.T) {
 func TestAUserHasOnlySoManySockets(t *testing.T) {
 	w := newWorld(t)
 	ann := w.join("ann")
+	waits := ann.dial()
 	for range 100 {
 		ann.connect("")
 	}
+	waits.say(`{"type":"start"}`)
+	waits.has("closing", `"reason":"sockets"`)
+	waits.ends(1008)
 	w.upgrade("?token="+ann.access).refused(429, 10429)
 	w.join("bob").connect("")
 }
