@@ -252,7 +252,8 @@ func TestTheCommandsOfThePage(t *testing.T) {
 		script += string(block[1])
 	}
 	s := program.Start(t, t.TempDir(), nil)
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.ReplaceAll(script, "localhost:8080", s.HTTP))
+	here := strings.NewReplacer("localhost:8080", s.HTTP, "sleep 1)", "sleep 4)", "sleep 3)", "sleep 6)") // a busy machine takes longer to connect
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", here.Replace(script))
 	cmd.Dir, cmd.Env = t.TempDir(), withWebsocat(t)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
