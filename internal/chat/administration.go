@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -131,29 +132,33 @@ func (s *Service) OnClose(fn func(ctx context.Context, room core.ConversationID)
 	s.closing = append(s.closing, fn)
 }
 
-// purgeRows is how many messages of a closed room are deleted in one unit of work.
+// purgeRows is how many messages of a closed room are deleted in one unit of work at most.
 const purgeRows = 100
 
 // purge deletes the next messages of a closed room with all that belongs to them, and then what others keep of it. It returns
-// how much work it was and whether there is more.
-func (s *Service) purge(ctx context.Context, id core.ConversationID) (work int, more bool, err error) {
+// how much work it was and whether there is more. The last message may go beyond atMost.
+func (s *Service) purge(ctx context.Context, id core.ConversationID, atMost int) (work int, more bool, err error) {
 	var list []core.Message
 	err = s.each(ctx, func(scan func(...any) error) error {
 		var m core.Message
-		err := scan(&m.Seq, &m.Text)
+		if err := scan(&m.Seq, &m.Text); err != nil {
+			return err
+		}
 		list = append(list, m)
-		return err
+		if work += 1 + len(termsOf(m.Text)); work >= atMost {
+			return errEnough
+		}
+		return nil
 	}, `SELECT seq, text FROM message WHERE conversation_id = ? ORDER BY seq LIMIT ?`, int64(id), purgeRows)
-	if err != nil {
+	if more = len(list) == purgeRows || errors.Is(err, errEnough); err != nil && !more {
 		return 0, false, err
 	}
 	for _, m := range list {
 		if err := s.purgeMessage(ctx, id, m); err != nil {
 			return 0, false, err
 		}
-		work += 1 + len(m.Text)/10
 	}
-	if len(list) == purgeRows {
+	if more {
 		return work, true, nil
 	}
 	for _, fn := range s.closing {

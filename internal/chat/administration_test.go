@@ -145,6 +145,40 @@ func TestAClosedRoomIsGone(t *testing.T) {
 	}
 }
 
+// A hundred long messages of a closed room were deleted in one unit of work, which posts wait for.
+func TestClosingARoomHoldsNobodyUp(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	var words strings.Builder
+	for i := range chat.MaxTerms + 10 {
+		fmt.Fprintf(&words, "%d ", i)
+	}
+	for range 8 {
+		tw.seqs(ann, inRoom(den), chat.RetryForever, draft("", words.String()))
+	}
+	tw.indexed()
+	tw.Check(tw.DB.Update(t.Context(), func(ctx context.Context) error {
+		count := func() (n int) {
+			tw.Check(tw.DB.QueryRow(ctx, `SELECT count(*) FROM search_term`, nil, &n))
+			return n
+		}
+		_, err := tw.DB.Exec(ctx, `UPDATE conversation SET closed = 1 WHERE id = ?`, int64(den))
+		tw.Check(err)
+		left := []core.ConversationID{den}
+		for n := 0; len(left) > 0; n++ {
+			had := count()
+			left, err = tw.Chat.IndexOnce(ctx, left)
+			tw.Check(err)
+			if took := had - count(); took > chat.IndexWork+chat.MaxTerms || n > 10 {
+				t.Fatalf("unit %d: %d terms, %v left", n, took, left)
+			}
+		}
+		if n := count(); n != 0 {
+			t.Errorf("%d terms are left", n)
+		}
+		return nil
+	}))
+}
+
 // TestClosingGoesOnAfterARestart interrupts it before anything is deleted.
 func TestClosingGoesOnAfterARestart(t *testing.T) {
 	dir := t.TempDir()

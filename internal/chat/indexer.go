@@ -170,7 +170,7 @@ func (x *indexer) indexOne(ctx context.Context, id core.ConversationID, atMost i
 		return 0, false, err
 	}
 	if ended == closing {
-		return x.s.purge(ctx, id)
+		return x.s.purge(ctx, id, atMost)
 	}
 	work, to = 1, from
 	n := 0
