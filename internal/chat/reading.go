@@ -115,6 +115,7 @@ func (s *Service) Chat(ctx context.Context, actor core.Actor, id core.Conversati
 	return list[0], nil
 }
 
+// chats reads conversations. Who the other one is, it asks in a way in which SQLite does not go through all members of a room.
 func (s *Service) chats(ctx context.Context, user core.UserID, after core.ConversationID, limit int) (chats []core.Chat, err error) {
 	var floors []core.Seq
 	err = s.each(ctx, func(scan func(...any) error) error {
@@ -139,7 +140,7 @@ func (s *Service) chats(ctx context.Context, user core.UserID, after core.Conver
 			COALESCE(r.muted_until, 0), COALESCE(o.user_id, 0), COALESCE(u.name, ''), COALESCE(u.avatar, '')
 		FROM member m JOIN conversation c ON c.id = m.conversation_id
 		LEFT JOIN restriction r ON r.conversation_id = c.id AND r.user_id = m.user_id
-		LEFT JOIN member o ON o.conversation_id = c.id AND c.kind = 1 AND o.user_id <> m.user_id
+		LEFT JOIN member o ON o.conversation_id = CASE c.kind WHEN 1 THEN c.id END AND o.user_id <> m.user_id
 		LEFT JOIN "user" u ON u.uid = o.user_id
 		WHERE m.user_id = ? AND c.id > ? ORDER BY c.id LIMIT ?`, int64(user), int64(after), limit)
 	for i := range chats {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"parley/internal/chat"
 	"parley/internal/core"
@@ -175,5 +176,26 @@ func TestWhoComesHasNothingUnread(t *testing.T) {
 	c, err = tw.Chat.Chat(ctx, as(eve), den)
 	if err != nil || c.Unread != core.MaxUnread || c.Last.Seq != 1105 {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// For each room in the list all of its members were gone through.
+func TestTheListOfChatsTakesNoLongerInALargeRoom(t *testing.T) {
+	tw := settled(t, line.Options{})
+	least := func() time.Duration {
+		least := time.Hour
+		for range 30 {
+			began := time.Now()
+			_, err := tw.Chat.Chats(t.Context(), as(ann), 0, 0)
+			tw.Check(err)
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	small := least()
+	tw.Exec(`WITH RECURSIVE n (i) AS (SELECT 100000 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+		INSERT INTO member (user_id, conversation_id, joined_at) SELECT i, 1, 0 FROM n`)
+	if large := least(); large > 5*small+5*time.Millisecond {
+		t.Errorf("%s with many in the lobby, %s with few", large, small)
 	}
 }
