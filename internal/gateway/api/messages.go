@@ -33,11 +33,11 @@ type directPostRequest struct {
 
 // postDirectly needs no number of a conversation. docs/protocols/api.md#messages.
 func postDirectly(c *call, in directPostRequest) (message, error) {
-	direct, err := c.gw.Chat.OpenDirect(c.ctx(), c.actor, in.UserID)
+	id, err := c.gw.Chat.Destination(c.ctx(), c.actor, chat.Target{User: in.UserID})
 	if err != nil {
 		return message{}, err
 	}
-	return c.post(direct.Conversation.ID, in.draft())
+	return c.post(id, in.draft())
 }
 
 // post stores a message. One that was sent before is answered as it is now, with 200 in place of 201.
