@@ -239,3 +239,31 @@ func TestAReportIsHandledAndOpenedAgain(t *testing.T) {
 		t.Errorf("%d entries of handling", n)
 	}
 }
+
+// What one person had reported was looked for among all that is open, and those of one state among all.
+func TestReportsAreLookedUpByTheirIndexes(t *testing.T) {
+	tw := newTown(t)
+	for _, c := range []struct {
+		query string
+		args  []any
+		want  string
+	}{
+		{report.AgainQuery, []any{1, 2, 3, 4}, "report_reporter (reporter_id=?)"},
+		{report.PageQuery, []any{1, 2, 3}, "report_state (state=?)"},
+	} {
+		rows, err := tw.DB.Query(t.Context(), `EXPLAIN QUERY PLAN `+c.query, c.args...)
+		tw.Check(err)
+		var plan []string
+		for rows.Next() {
+			var a, b, n int
+			var step string
+			tw.Check(rows.Scan(&a, &b, &n, &step))
+			plan = append(plan, step)
+		}
+		tw.Check(errors.Join(rows.Err(), rows.Close()))
+		all := strings.Join(plan, "\n")
+		if !strings.Contains(all, c.want) || strings.Contains(all, "SCAN") {
+			t.Errorf("%s\nis done by\n%s", c.query, all)
+		}
+	}
+}

@@ -53,10 +53,13 @@ func (s *Service) byID(ctx context.Context, id int64) (core.Report, error) {
 	return s.one(ctx, `SELECT `+columns+fromReport+`WHERE r.id = ?`, id)
 }
 
+// againQuery goes through the reports of one person, not through all that are open.
+const againQuery = `SELECT ` + columns + fromReport + `WHERE r.reporter_id = ? AND +r.state = 1 AND r.about_id = ? AND r.conversation_id = ? AND r.seq = ?
+	ORDER BY r.created_at, r.id LIMIT 1`
+
 // again finds an open report of the same by the same person.
 func (s *Service) again(ctx context.Context, r core.Report) (core.Report, error) {
-	return s.one(ctx, `SELECT `+columns+fromReport+`WHERE r.reporter_id = ? AND r.state = 1 AND r.about_id = ? AND r.conversation_id = ? AND r.seq = ?
-		ORDER BY r.id LIMIT 1`, int64(r.By.ID), int64(r.About.ID), int64(r.Conversation), int64(r.Seq))
+	return s.one(ctx, againQuery, int64(r.By.ID), int64(r.About.ID), int64(r.Conversation), int64(r.Seq))
 }
 
 func (s *Service) insert(ctx context.Context, r *core.Report) error {
@@ -86,12 +89,22 @@ func (s *Service) settle(ctx context.Context, id int64, state core.ReportState, 
 	return err
 }
 
+// Reports of a state, or all of them, and a page of those.
+const (
+	ofState = `WHERE r.state = ?1`
+	ofAny   = `WHERE ?1 = 0`
+	onePage = ` ORDER BY r.id DESC LIMIT ?2 OFFSET ?3`
+)
+
 func (s *Service) page(ctx context.Context, state core.ReportState, skip, most int) (list []core.Report, total int, err error) {
-	const where = `WHERE ?1 IN (0, r.state)`
+	where := ofState
+	if state == 0 {
+		where = ofAny
+	}
 	if err := s.db.QueryRow(ctx, `SELECT count(*) FROM report r `+where, []any{int64(state)}, &total); err != nil {
 		return nil, 0, err
 	}
-	rows, err := s.db.Query(ctx, `SELECT `+columns+fromReport+where+` ORDER BY r.id DESC LIMIT ?2 OFFSET ?3`, int64(state), most, skip)
+	rows, err := s.db.Query(ctx, `SELECT `+columns+fromReport+where+onePage, int64(state), most, skip)
 	if err != nil {
 		return nil, 0, err
 	}
