@@ -128,7 +128,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 		}
 	})
 	a.hub.Start(a.chat)
-	if err := a.admin.Load(ctx); err != nil {
+	if err := errors.Join(a.admin.Load(ctx), a.chat.ResumeClosing(ctx)); err != nil {
 		return nil, errors.Join(err, a.Close(context.WithoutCancel(ctx)))
 	}
 	a.metrics.Gauge("store", "queue_length", "Units of work that wait for the committer.", func() float64 { return float64(a.db.QueueLength()) })

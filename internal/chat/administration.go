@@ -132,6 +132,15 @@ func (s *Service) OnClose(fn func(ctx context.Context, room core.ConversationID)
 	s.closing = append(s.closing, fn)
 }
 
+// ResumeClosing goes on with the rooms that were being deleted when the server was stopped. It is called once, after the last
+// OnClose: what somebody keeps of a room whose end they are not told of would stay for ever.
+func (s *Service) ResumeClosing(ctx context.Context) error {
+	if err := s.indexer.find(ctx, `SELECT id FROM conversation WHERE closed = ?`, closing); err != nil {
+		return fmt.Errorf("rooms that are being closed: %w", err)
+	}
+	return nil
+}
+
 // purgeRows is how many messages of a closed room are deleted in one unit of work at most.
 const purgeRows = 100
 

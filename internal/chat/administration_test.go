@@ -187,7 +187,18 @@ func TestClosingGoesOnAfterARestart(t *testing.T) {
 	tw.Exec(`UPDATE conversation SET closed = 1 WHERE id = ?`, int64(den))
 	tw.Stop()
 	tw = newTown(t, line.Options{Dir: dir})
+	// It did not wait until those were known who keep more of the room.
+	time.Sleep(300 * time.Millisecond)
+	if n := tw.count(`SELECT count(*) FROM conversation WHERE closed = 1`); n != 1 {
+		t.Error("it began by itself")
+	}
+	asked := false
+	tw.Chat.OnClose(func(context.Context, core.ConversationID) (bool, error) { asked = true; return false, nil })
+	tw.Check(tw.Chat.ResumeClosing(t.Context()))
 	tw.awaitPurge()
+	if !asked {
+		t.Error("who keeps more of the room was not asked")
+	}
 	if n := tw.count(`SELECT count(*) FROM message WHERE conversation_id = ?`, int64(den)); n != 0 {
 		t.Errorf("%d messages are left", n)
 	}

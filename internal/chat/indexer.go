@@ -74,14 +74,19 @@ func (x *indexer) run() {
 	}
 }
 
-// survey finds what was left to do when the server was stopped, or was said before there was an index.
+// survey finds what was not indexed when the server was stopped, or was said before there was an index.
 func (x *indexer) survey() error {
-	return x.s.each(context.Background(), func(scan func(...any) error) error {
+	return x.find(context.Background(), `SELECT id FROM conversation WHERE closed = 0 AND last_seq > indexed_seq`)
+}
+
+// find takes note of conversations in which something is left to do.
+func (x *indexer) find(ctx context.Context, query string, args ...any) error {
+	return x.s.each(ctx, func(scan func(...any) error) error {
 		var id core.ConversationID
 		err := scan(&id)
 		x.note(id)
 		return err
-	}, `SELECT id FROM conversation WHERE closed = 0 AND last_seq > indexed_seq OR closed = 1`)
+	}, query, args...)
 }
 
 // rest waits, and reports whether the service goes on.
