@@ -19,6 +19,18 @@ func (s *Service) ShowPresence(ctx context.Context, user core.UserID, online boo
 	return nil
 }
 
+// Watched returns the friends whose presence the actor may see: those who would be told of the actor's.
+func (s *Service) Watched(ctx context.Context, actor core.Actor) ([]core.UserID, error) {
+	if !actor.Known() {
+		return nil, core.ErrLoginRequired
+	}
+	friends, err := s.mutual(ctx, actor.User())
+	if err != nil {
+		return nil, fmt.Errorf("friends who show their presence: %w", err)
+	}
+	return friends, nil
+}
+
 const mutualQuery = `SELECT f.friend_id FROM friend f JOIN "user" u ON u.uid = f.friend_id
 WHERE f.self_id = ?1 AND u.disabled = 0 AND EXISTS (SELECT 1 FROM friend WHERE self_id = f.friend_id AND friend_id = ?1)
 	AND NOT EXISTS (SELECT 1 FROM block WHERE user_id = f.friend_id AND blocked_id = ?1)

@@ -148,6 +148,12 @@ func TestPresenceIsToldToFriends(t *testing.T) {
 	if ev.User != ann || ev.Online || !slices.Equal(ev.To, []core.UserID{bob, cyd}) {
 		t.Errorf("told %+v", ev)
 	}
+	if to, err := w.Watched(ctx, as(ann)); err != nil || !slices.Equal(to, ev.To) {
+		t.Errorf("watches %v, %v", to, err)
+	}
+	if _, err := w.Watched(ctx, core.Actor{}); !errors.Is(err, core.ErrLoginRequired) {
+		t.Errorf("nobody watches: %v", err)
+	}
 }
 
 func TestStrangersCanBeLetInAndKeptOut(t *testing.T) {

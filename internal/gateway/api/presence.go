@@ -31,13 +31,13 @@ func presences(c *call, in presenceRequest) (items[presence], error) {
 	if err != nil {
 		return items[presence]{}, err
 	}
-	friends, err := c.gw.Contacts.Friends(c.ctx(), c.actor)
+	friends, err := c.gw.Contacts.Watched(c.ctx(), c.actor)
 	if err != nil {
 		return items[presence]{}, err
 	}
 	for _, f := range friends {
-		if slices.Contains(asked, f.User.ID) {
-			known = append(known, f.User.ID)
+		if slices.Contains(asked, f) {
+			known = append(known, f)
 		}
 	}
 	slices.Sort(known)
