@@ -52,3 +52,20 @@ func TestTotalsAreForThoseWhoAdminister(t *testing.T) {
 		}
 	}
 }
+
+// All files of a folder were sorted for each page of them.
+func TestAPageOfFilesIsReadAlongAnIndex(t *testing.T) {
+	tw := newTown(t, Config{})
+	rows, err := tw.db.Query(t.Context(), `EXPLAIN QUERY PLAN `+newestQuery, 1, 0, 50, 0)
+	tw.must(err)
+	defer rows.Close()
+	for rows.Next() {
+		var a, b, c int
+		var step string
+		tw.must(rows.Scan(&a, &b, &c, &step))
+		if !strings.HasPrefix(step, "SEARCH") {
+			t.Error(step)
+		}
+	}
+	tw.must(rows.Err())
+}

@@ -97,6 +97,10 @@ func (s *Service) children(ctx context.Context, area core.ConversationID, parent
 		int64(area), int64(parent))
 }
 
+// newestQuery reads a page along an index: there may be a hundred thousand files, which would have to be sorted for each.
+const newestQuery = `SELECT ` + columns + fromFile + `WHERE f.conversation_id = ? AND f.parent_id = ?
+	ORDER BY f.created_at DESC, f.id DESC LIMIT ? OFFSET ?`
+
 func (s *Service) someChildren(
 	ctx context.Context, area core.ConversationID, parent core.FileID, skip, most int,
 ) (list []core.File, total int, err error) {
@@ -104,8 +108,7 @@ func (s *Service) someChildren(
 	if err != nil {
 		return nil, 0, err
 	}
-	list, err = s.many(ctx, `SELECT `+columns+fromFile+`WHERE f.conversation_id = ? AND f.parent_id = ?
-		ORDER BY f.created_at DESC, f.id DESC LIMIT ? OFFSET ?`, int64(area), int64(parent), most, skip)
+	list, err = s.many(ctx, newestQuery, int64(area), int64(parent), most, skip)
 	return list, total, err
 }
 

@@ -13,6 +13,9 @@ CREATE INDEX member_joined ON member (conversation_id, joined_seq);
 -- Rises with every change of somebody's friends, requests, remarks and blocks, so that a client knows whether to ask for them again.
 ALTER TABLE "user" ADD COLUMN contacts_version INTEGER NOT NULL DEFAULT 0;
 
+-- What is in a folder, by time.
+CREATE INDEX file_newest ON file (conversation_id, parent_id, created_at);
+
 -- What was reported to those who administer.
 CREATE TABLE report (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -33,6 +36,7 @@ CREATE INDEX report_reporter ON report (reporter_id, created_at);
 
 -- +goose Down
 DROP TABLE report;
+DROP INDEX file_newest;
 ALTER TABLE "user" DROP COLUMN contacts_version;
 DROP INDEX member_joined;
 ALTER TABLE conversation DROP COLUMN closed;
