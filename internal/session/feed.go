@@ -17,6 +17,7 @@ type feed struct {
 	unheard bool    // something was queued that the peer has not confirmed
 	mark    mark
 	turn    core.ConversationID // the conversation fetched last: those behind take turns
+	fetched core.ConversationID // the one of which a page is being fetched, 0 for none
 	before  uint64              // bytes written at the last inbound frame, where the kernel does not tell what is unacknowledged
 }
 
@@ -145,18 +146,24 @@ func (s *Session) deliver(ev core.MessagesPosted, frames []Frame, skip bool) (qu
 
 func isOwn(m core.Message, own string) bool { return own != "" && strings.HasPrefix(m.ClientID, own) }
 
-// notice takes a live event that is not a message.
-func (s *Session) notice(frames []Frame) {
+// notice takes a live event that is not a message. If it says that one of a conversation has changed, that is in changed, else 0: while
+// a page of the conversation is fetched the change waits, since the message may be in the page as it was before, and comes after it.
+func (s *Session) notice(frames []Frame, changed core.ConversationID) {
 	s.mu.Lock()
-	if s.phase == starting {
-		if s.held = append(s.held, frames...); size(s.held) > s.profile.QueueBytes {
-			s.close(Overflow, true)
-		}
+	limit := s.profile.QueueBytes
+	switch {
+	case s.phase == starting:
+	case s.phase == online && changed != 0 && changed == s.feed.fetched:
+		limit *= overflowFactor
+	default:
 		s.mu.Unlock()
+		s.push(frames...)
 		return
 	}
+	if s.held = append(s.held, frames...); size(s.held) > limit {
+		s.close(Overflow, true)
+	}
 	s.mu.Unlock()
-	s.push(frames...)
 }
 
 // Start queues the login's answer, then what was held back for it, and lets the session catch up from the store.
@@ -206,8 +213,7 @@ func (s *Session) start(behind []core.Position, answer [][]byte) {
 		s.bulk += len(b)
 		s.enqueue(Frame{Bytes: b})
 	}
-	s.enqueue(s.held...)
-	s.held = nil
+	s.release()
 	s.phase = online
 	for _, b := range behind {
 		p := s.feed.place(b.Conversation, b.Seq)
@@ -224,6 +230,7 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	h := s.profile.hub
 	s.mu.Lock()
 	viewer, own := s.actor.User(), s.own
+	s.feed.fetched = conversation
 	s.mu.Unlock()
 	page, err := h.source.Page(h.ctx, viewer, conversation, after, s.profile.Whole)
 	if err != nil {
@@ -234,9 +241,11 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	frames := s.profile.encodePage(page.Events, viewer, own)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.feed.fetched = 0
 	if s.phase != online {
 		return
 	}
+	defer s.release()
 	p := s.feed.find(conversation)
 	if p == nil || !p.behind || p.sent != after {
 		return // the user has left the room meanwhile
@@ -250,6 +259,14 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	if len(frames) > 0 {
 		s.bulk = size(frames)
 		s.enqueue(frames...)
+	}
+}
+
+// release queues the events that were held back. s.mu is held.
+func (s *Session) release() {
+	if len(s.held) > 0 {
+		s.enqueue(s.held...)
+		s.held = nil
 	}
 }
 

@@ -396,6 +396,9 @@ func (h *Hub) Publish(ev core.Event) {
 	}
 	p := publication{ev: ev}
 	p.posted, p.isMessage = ev.(core.MessagesPosted)
+	if e, ok := ev.(core.MessageChanged); ok {
+		p.changed = e.Conversation.ID
+	}
 	to := ev.Audience()
 	if to.Room != 0 {
 		h.publishRoom(&p, to.Room, to.Except)
@@ -442,7 +445,8 @@ type publication struct {
 	ev        core.Event
 	posted    core.MessagesPosted
 	isMessage bool
-	encoded   []encoding // one for each profile that hears of it
+	changed   core.ConversationID // in which a message has changed
+	encoded   []encoding          // one for each profile that hears of it
 }
 
 type encoding struct {
@@ -467,7 +471,7 @@ func (p *publication) hand(s *Session, viewer core.UserID) {
 		}
 	}
 	if !skip && len(frames) > 0 {
-		s.notice(frames)
+		s.notice(frames, p.changed)
 	}
 }
 

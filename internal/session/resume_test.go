@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"parley/internal/chat"
@@ -138,4 +139,55 @@ func TestAPageOfItsOwnForm(t *testing.T) {
 	b.post(bob, roomA, "5", "6")
 	c.Expect(t, "LOUD 2")
 	b.resume(ann, fmt.Sprintf("%d:0", chat)).Expect(t, "PAGE 1 3")
+}
+
+// hooked is a codec of pages that does something between a page's reading and its sending.
+type hooked struct {
+	line.Codec
+	before func()
+}
+
+func (h *hooked) EncodePage(page []core.MessagesPosted) (frames []session.Frame) {
+	h.before()
+	for _, ev := range page {
+		frames = append(frames, h.Encode(ev)...)
+	}
+	return frames
+}
+
+// TestAChangeOvertookTheMessage when that came from the store as it was before: who leaves changes of what they have not got aside
+// kept the old text for ever.
+func TestAChangeOvertookTheMessage(t *testing.T) {
+	codec := &hooked{}
+	b := resumes(t, session.Profile{Codec: codec})
+	b.post(bob, roomA, "old")
+	b.post(bob, roomB, "other")
+	codec.before = func() {
+		codec.before = func() {}
+		b.Hub.Publish(core.MessageChanged{Conversation: core.Conversation{ID: roomB, Kind: core.Room}, Message: core.Message{Seq: 1, Text: "elsewhere"}})
+		b.Hub.Publish(core.MessageChanged{Conversation: core.Conversation{ID: roomA, Kind: core.Room}, Message: core.Message{Seq: 1, Text: "new"}})
+	}
+	c := b.resume(ann, "10:0")
+	c.Expect(t, "changed 11 1 elsewhere")
+	hears(t, c, roomA, 1, 1)
+	c.Expect(t, "changed 10 1 new")
+	b.post(bob, roomA, "live")
+	hears(t, c, roomA, 2, 1)
+}
+
+// TestChangesThatWaitAreNotWithoutEnd: a connection ends before it holds more than any queue may.
+func TestChangesThatWaitAreNotWithoutEnd(t *testing.T) {
+	codec := &hooked{}
+	b := resumes(t, session.Profile{Codec: codec, QueueBytes: 4 << 10})
+	b.post(bob, roomA, "old")
+	codec.before = func() {
+		for range 20 {
+			b.Hub.Publish(core.MessageChanged{
+				Conversation: core.Conversation{ID: roomA, Kind: core.Room}, Message: core.Message{Seq: 1, Text: strings.Repeat("x", 1000)},
+			})
+		}
+	}
+	c := b.resume(ann, "10:0")
+	c.ExpectEnd(t)
+	until(t, "the connection is counted", func() bool { return b.Metric(`parley_session_closed_total{gateway="line",reason="overflow"}`) == 1 })
 }

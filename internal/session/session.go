@@ -63,7 +63,7 @@ type Session struct {
 	queued   uint64 // bytes ever queued
 	written  uint64 // bytes ever taken by the kernel
 	room     chan struct{}
-	held     []Frame // events that wait for the login's answer
+	held     []Frame // events that wait for the login's answer, or changes that wait for a page
 	feed     feed
 
 	opened       int32        // the tick of the connection's start
