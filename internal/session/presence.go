@@ -103,7 +103,7 @@ func (h *Hub) tellPresence() {
 	for {
 		users, next := p.due(time.Now())
 		for _, u := range users {
-			online := h.connected(u)
+			online := h.connected(u) || p.lingers(u)
 			if p.show(u, online) {
 				p.tell(u, online)
 			}
@@ -121,11 +121,23 @@ func (h *Hub) tellPresence() {
 	}
 }
 
-// due takes the users whose state may have changed, and returns in how long there may be more.
+// lingers reports whether a user who has no session still counts as online. Who comes and goes before that is looked at was seen by
+// those who asked Online meanwhile, and so has to be told of.
+func (p *presence) lingers(user core.UserID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.gone[user]
+	return ok
+}
+
+// due takes the users whose state may have changed, those who came before those who went, and returns in how long there may be more.
 func (p *presence) due(now time.Time) (users []core.UserID, next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	users, p.soon = p.soon, nil
+	if len(p.soon) > 0 {
+		users, p.soon = p.soon, nil
+		return users, 0
+	}
 	for len(p.later) > 0 {
 		d := p.later[0]
 		if left := d.at.Add(offlineAfter).Sub(now); left > 0 {

@@ -2,12 +2,15 @@ package session_test
 
 import (
 	"context"
+	"log/slog"
+	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"parley/internal/core"
+	"parley/internal/obs"
 	"parley/internal/session"
 	"parley/test/line"
 )
@@ -159,5 +162,57 @@ func TestTheHubStopsWhileSomebodyIsAboutToGo(t *testing.T) {
 		_ = b.Close()
 		synctest.Wait()
 		w.StopHub(context.Background())
+	})
+}
+
+// TestWhoCameForAMomentStayedOnline for those who had asked in that moment, when it was over before anybody was told.
+func TestWhoCameForAMomentStayedOnline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := slog.New(slog.DiscardHandler)
+		goroutines := obs.NewGoroutines(log)
+		hub := session.NewHub(log, obs.NewMetrics(), goroutines)
+		type told struct {
+			user   core.UserID
+			online bool
+		}
+		calls := make(chan told) // unbuffered: the teller waits until somebody listens
+		hub.OnPresence(func(user core.UserID, online bool) { calls <- told{user, online} })
+		hub.Start(emptySource{})
+		profile := &session.Profile{Gateway: "line", Codec: line.Codec{}, Presence: true}
+		hub.Use(profile)
+		enter := func(uid core.UserID) *session.Session {
+			here, there := net.Pipe()
+			t.Cleanup(func() { _ = here.Close() })
+			s := hub.Open(profile, there)
+			if err := hub.Register(s, as(uid), session.Share, nil); err != nil {
+				t.Fatal(err)
+			}
+			return s
+		}
+		a := enter(ann)
+		synctest.Wait()
+		b := enter(bob)
+		if !hub.Online([]core.UserID{bob})[0] {
+			t.Error("bob is not online")
+		}
+		b.End(true)
+		for _, want := range []told{{ann, true}, {bob, true}, {bob, false}} {
+			select {
+			case got := <-calls:
+				if got != want {
+					t.Errorf("told %v, want %v", got, want)
+				}
+			case <-time.After(time.Minute):
+				t.Errorf("not told %v", want)
+			}
+		}
+		if hub.Online([]core.UserID{bob})[0] {
+			t.Error("bob is online")
+		}
+		a.End(true)
+		hub.Stop(t.Context())
+		if err := goroutines.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
