@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ func (s *Service) file(ctx context.Context, actor core.Actor, from core.Origin, 
 		was, err := s.again(ctx, r)
 		if err == nil {
 			r = was
+			r.Note = "" // is for those who administer
 		}
 		if !errors.Is(err, core.ErrReportNotFound) {
 			return err
@@ -138,7 +140,7 @@ func said(m core.Message) string {
 	return strings.TrimSpace(m.Text + "\n[" + m.File.Name + "]")
 }
 
-// add stores a report and tells those who administer.
+// add stores a report and tells those who administer, but for who is reported.
 func (s *Service) add(ctx context.Context, actor core.Actor, from core.Origin, r *core.Report) error {
 	if err := s.pace(ctx, actor.User(), r.At); err != nil {
 		return err
@@ -150,6 +152,7 @@ func (s *Service) add(ctx context.Context, actor core.Actor, from core.Origin, r
 	if err != nil {
 		return err
 	}
+	to = slices.DeleteFunc(to, func(u core.UserID) bool { return u == r.About.ID })
 	if len(to) > 0 {
 		ev := core.Reported{Report: *r, To: to}
 		store.AfterCommit(ctx, func() { s.cfg.Publish(ev) })

@@ -118,6 +118,23 @@ func TestAReportKeepsWhatTheMessageSaid(t *testing.T) {
 	}
 }
 
+// An administrator who was reported was told so, and what administrators had noted came back to who reported.
+func TestWhoIsReportedIsNotTold(t *testing.T) {
+	tw := newTown(t, "ann", "root")
+	tw.Exec(`UPDATE "user" SET admin = 1`)
+	r, err := tw.file("ann", report.Complaint{User: tw.id("root")})
+	tw.Check(err)
+	if told := tw.told(); len(told) != 1 || !slices.Equal(told[0].To, []core.UserID{tw.id("ann")}) {
+		t.Errorf("told %+v", told)
+	}
+	_, err = tw.Handle(t.Context(), tw.who("root"), home, r.ID, core.ReportOpen, "She reports everybody.")
+	tw.Check(err)
+	again, err := tw.file("ann", report.Complaint{User: tw.id("root")})
+	if err != nil || again.ID != r.ID || again.Note != "" {
+		t.Errorf("a second time: %+v, %v", again, err)
+	}
+}
+
 func TestWhatCannotBeReported(t *testing.T) {
 	tw := newTown(t, "ann", "bob", "root", "cyd")
 	tw.AddRoom(room, tw.id("ann"), tw.id("bob"))
