@@ -107,6 +107,20 @@ func TestWhoIsOnline(t *testing.T) {
 	members.equal("items/0/online", "false").equal("items/1/online", "true").equal("items/2/online", "false")
 }
 
+// TestADirectChatDoesNotShowWhoIsOnline to who was blocked there.
+func TestADirectChatDoesNotShowWhoIsOnline(t *testing.T) {
+	w := newWorld(t)
+	ann, bob := w.join("ann"), w.join("bob")
+	ann.befriend(bob)
+	id := ann.post("/conversations/direct", fmt.Sprintf(`{"user_id":%d}`, bob.id)).ok(200).at("conversation_id")
+	bob.connect("")
+	path := "/rooms/" + id + "/members"
+	ann.get(path).ok(200).equal("items/1/online", "true")
+	bob.put(fmt.Sprintf("/contacts/blocks/%d", ann.id), "").ok(200)
+	ann.get(path).ok(200).equal("items/1/online", "false")
+	bob.get(path).ok(200).equal("items/1/online", "true") // that is themselves
+}
+
 // TestARoomIsMadeWithAllOfItsMembersOrNotAtAll.
 func TestARoomIsMadeWithAllOfItsMembersOrNotAtAll(t *testing.T) {
 	w := newWorld(t)

@@ -27,27 +27,35 @@ func presences(c *call, in presenceRequest) (items[presence], error) {
 	if err != nil {
 		return items[presence]{}, err
 	}
-	known, err := c.gw.Chat.Fellows(c.ctx(), c.actor, asked)
+	known, err := c.watched(asked)
 	if err != nil {
 		return items[presence]{}, err
 	}
-	friends, err := c.gw.Contacts.Watched(c.ctx(), c.actor)
-	if err != nil {
-		return items[presence]{}, err
-	}
-	for _, f := range friends {
-		if slices.Contains(asked, f) {
-			known = append(known, f)
-		}
-	}
-	slices.Sort(known)
-	known = slices.Compact(known)
 	online := c.gw.Hub.Online(known)
 	list := make([]presence, len(known))
 	for i, id := range known {
 		list[i] = presence{id, online[i]}
 	}
 	return items[presence]{list, len(list)}, nil
+}
+
+// watched returns, in their order, those of some users whose presence the actor may know.
+func (c *call) watched(users []core.UserID) ([]core.UserID, error) {
+	known, err := c.gw.Chat.Fellows(c.ctx(), c.actor, users)
+	if err != nil {
+		return nil, err
+	}
+	friends, err := c.gw.Contacts.Watched(c.ctx(), c.actor)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range friends {
+		if slices.Contains(users, f) {
+			known = append(known, f)
+		}
+	}
+	slices.Sort(known)
+	return slices.Compact(known), nil
 }
 
 func parseIDs(text string) (list []core.UserID, err error) {

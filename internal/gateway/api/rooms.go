@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"parley/internal/chat"
@@ -57,7 +58,8 @@ func leaveRoom(c *call, in conversationRequest) (nothing, error) {
 	return nothing{}, c.gw.Chat.Leave(c.ctx(), c.actor, in.ID)
 }
 
-// docs/protocols/api.md#members.
+// members of a direct chat may be strangers by now, or have blocked the actor: who is online is told as it is elsewhere, and
+// to those who administer. docs/protocols/api.md#members.
 func members(c *call, in conversationSpan) (part[listedMember], error) {
 	online := map[core.UserID]bool{}
 	s := c.shapes()
@@ -70,6 +72,15 @@ func members(c *call, in conversationSpan) (part[listedMember], error) {
 		ids := make([]core.UserID, len(list))
 		for i, m := range list {
 			ids[i] = m.User.ID
+		}
+		if !c.actor.Admin() {
+			self := slices.Contains(ids, c.actor.User())
+			if ids, err = c.watched(ids); err != nil {
+				return nil, err
+			}
+			if self {
+				ids = append(ids, c.actor.User())
+			}
 		}
 		for i, is := range c.gw.Hub.Online(ids) {
 			online[ids[i]] = is
