@@ -103,6 +103,9 @@ func TestWhoIsOnline(t *testing.T) {
 	eve.get(query).ok(200).equal("items", "["+online(bob.id)+"]")
 	w.exec(`DELETE FROM friend WHERE self_id = ?`, int64(bob.id))
 	eve.get(query).ok(200).equal("items", "[]")
+	e := eve.dial()
+	e.say(`{"type":"start"}`)
+	e.has("ready", `"online":[]`)
 	members := ann.get(fmt.Sprintf("/rooms/%d/members", room)).ok(200)
 	members.equal("items/0/online", "false").equal("items/1/online", "true").equal("items/2/online", "false")
 }

@@ -136,13 +136,9 @@ func (s *socket) chats(ctx context.Context) (all []core.Chat, err error) {
 }
 
 func (s *socket) onlineFriends(ctx context.Context) ([]core.UserID, error) {
-	friends, err := s.gw.Contacts.Friends(ctx, s.actor)
+	ids, err := s.gw.Contacts.Watched(ctx, s.actor)
 	if err != nil {
 		return nil, err
-	}
-	ids := make([]core.UserID, len(friends))
-	for i := range friends {
-		ids[i] = friends[i].User.ID
 	}
 	online := []core.UserID{}
 	for i, is := range s.gw.Hub.Online(ids) {
