@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// maxChanges is how many changed messages a client is told of that it has missed, and maxChangeBytes about how long they
-	// may be all together; a conversation beyond that is stale.
+	// maxChanges is how many changed messages a client is told of that it has missed, and maxChangeBytes how long they may be all
+	// together; a conversation beyond that is stale. They wait in memory until the client has read them.
 	maxChanges     = 2_000
-	maxChangeBytes = 4 << 20
+	maxChangeBytes = 1 << 20
 	// chatsPage is how many conversations are read at once.
 	chatsPage = 100
 )
@@ -174,6 +174,7 @@ func (m *missed) add(ctx context.Context, c core.Chat, p positionShape) error {
 		return nil
 	}
 	var events []any
+	texts := 0
 	for after := max(*p.Change, 0); after < c.LastChange; {
 		list, err := m.gw.Chat.Changes(ctx, m.actor, id, after, chatsPage)
 		if err != nil {
@@ -185,7 +186,7 @@ func (m *missed) add(ctx context.Context, c core.Chat, p positionShape) error {
 				continue // it comes whole, as it is now
 			}
 			events = append(events, messageChanged{Type: "message.changed", Message: m.codec.shapes.message(id, changed)})
-			m.messages, m.bytes = m.messages+1, m.bytes+len(changed.Text)
+			m.messages, m.bytes, texts = m.messages+1, m.bytes+len(changed.Text), texts+len(changed.Text)
 		}
 		if m.messages > maxChanges || m.bytes > maxChangeBytes {
 			m.stale(id)
@@ -195,9 +196,15 @@ func (m *missed) add(ctx context.Context, c core.Chat, p positionShape) error {
 			break
 		}
 	}
-	if len(events) > 0 {
-		m.frames = append(m.frames, m.codec.frame(events...))
+	if len(events) == 0 {
+		return nil
 	}
+	frame := m.codec.frame(events...)
+	if m.bytes += len(frame) - texts; m.bytes > maxChangeBytes { // names and reactions count as well
+		m.stale(id)
+		return nil
+	}
+	m.frames = append(m.frames, frame)
 	return nil
 }
 

@@ -193,6 +193,33 @@ func TestManyChangesMakeAConversationStale(t *testing.T) {
 	a.quiet()
 }
 
+// TestLongChangesMakeAConversationStale: they would wait in memory for clients that do not read.
+func TestLongChangesMakeAConversationStale(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	change := func(name string, messages, bytes int) core.ConversationID {
+		room := ann.room(name)
+		w.exec(`INSERT INTO message (conversation_id, seq, sender_id, retry, text, origin, created_at)
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT ?, i, ?, 0, ?, 'api', 1 FROM n`,
+			messages, int64(room), int64(ann.id), strings.Repeat("x", bytes))
+		w.exec(`INSERT INTO message_change (conversation_id, change_seq, seq) SELECT conversation_id, seq, seq FROM message WHERE conversation_id = ?`, int64(room))
+		w.exec(`UPDATE conversation SET last_seq = ?1, change_seq = ?1 WHERE id = ?2`, messages, int64(room))
+		return room
+	}
+	few, long, many := change("few", 10, 50_000), change("long", 30, 50_000), change("many", 1900, 300)
+	for _, edit := range []func(*test.EventsOptions){func(*test.EventsOptions) {}, compressed} {
+		a := ann.connect(fmt.Sprintf(`{"type":"start","positions":[{"conversation_id":%d,"seq":10,"change":0},{"conversation_id":%d,"seq":30,"change":0}]}`, few, long), edit)
+		for i := range 10 {
+			a.has("message.changed", fmt.Sprintf(`"change":%d,`, i+1))
+		}
+		a.has("conversation.stale", fmt.Sprintf(`"conversation_id":%d`, long))
+		a.quiet()
+	}
+	a := ann.connect(fmt.Sprintf(`{"type":"start","positions":[{"conversation_id":%d,"seq":1900,"change":0}]}`, many))
+	a.until("conversation.stale") // not for its texts alone
+	a.quiet()
+}
+
 // TestNobodyHearsWhatIsAnothers, whatever they say where they stand.
 func TestNobodyHearsWhatIsAnothers(t *testing.T) {
 	w := newWorld(t)
