@@ -10,6 +10,10 @@ import (
 	"parley/internal/core"
 )
 
+// unreadRows is among how many of the newest messages those are counted that somebody has not read: who writes a lot and never says
+// what they have read must not make each list of theirs slow.
+const unreadRows = 5 * core.MaxUnread
+
 // Window asks for a stretch of a conversation. At most one of Before, After and Around is set; without one it is the newest.
 type Window struct {
 	Before core.Seq // messages before this one
@@ -161,9 +165,10 @@ func (s *Service) addCounts(ctx context.Context, c *core.Chat, floor core.Seq, u
 	if len(last) > 0 {
 		c.Last = &last[0]
 	}
-	err = s.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM message
-		WHERE conversation_id = ? AND seq > ? AND sender_id <> ? AND deleted_at = 0 LIMIT ?)`,
-		[]any{int64(id), int64(c.ReadSeq), int64(user), core.MaxUnread}, &c.Unread)
+	err = s.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM (
+			SELECT sender_id, deleted_at FROM message WHERE conversation_id = ? AND seq > ? ORDER BY seq DESC LIMIT ?)
+		WHERE sender_id <> ? AND deleted_at = 0 LIMIT ?)`,
+		[]any{int64(id), int64(c.ReadSeq), unreadRows, int64(user), core.MaxUnread}, &c.Unread)
 	return errors.Join(err, s.db.QueryRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM mention x
 		JOIN message m ON m.conversation_id = x.conversation_id AND m.seq = x.seq
 		WHERE x.conversation_id = ?1 AND x.user_id = ?2 AND x.seq > ?3 AND m.sender_id <> ?2 LIMIT ?4)`,
@@ -183,9 +188,11 @@ func (s *Service) MarkRead(ctx context.Context, actor core.Actor, id core.Conver
 		}
 		n, err := s.db.Exec(ctx, `UPDATE member SET read_seq = ?1 WHERE user_id = ?2 AND conversation_id = ?3 AND ?1 > max(read_seq, joined_seq)`,
 			int64(seq), int64(actor.User()), int64(id))
-		if n > 0 {
-			s.publishAfter(ctx, core.ConversationRead{Conversation: p.conversation, User: actor.User(), Seq: seq, Members: p.members})
+		if err != nil || n == 0 {
+			return err
 		}
+		told, err := s.toldOfReading(ctx, actor.User(), p)
+		s.publishAfter(ctx, core.ConversationRead{Conversation: p.conversation, User: actor.User(), Seq: seq, Members: told})
 		return err
 	})
 	if err != nil {
@@ -194,8 +201,40 @@ func (s *Service) MarkRead(ctx context.Context, actor core.Actor, id core.Conver
 	return nil
 }
 
+// toldOfReading returns who of a direct chat hears that the reader has read on: the reader, and the other one as long as they may
+// write to the reader. A block keeps that from them.
+func (s *Service) toldOfReading(ctx context.Context, reader core.UserID, p place) ([]core.UserID, error) {
+	if p.conversation.Kind != core.Direct {
+		return nil, nil
+	}
+	told := []core.UserID{reader}
+	for _, other := range p.members {
+		if other == reader {
+			continue
+		}
+		may, err := s.mayWrite(ctx, other, reader)
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			told = append(told, other)
+		}
+	}
+	return told, nil
+}
+
+// mayWrite is the contacts' answer where a no is no error.
+func (s *Service) mayWrite(ctx context.Context, from, to core.UserID) (bool, error) {
+	err := s.cfg.Contacts.MayWrite(ctx, from, to)
+	if errors.Is(err, core.ErrNotFriends) || errors.Is(err, core.ErrUserNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Readers returns how far the members of a conversation have read it, by their uids after one; at most limit of them. In the
-// lobby that is known to its admins only, like who its members are.
+// lobby that is known to its admins only, like who its members are. In a direct chat nobody is shown how far somebody has read to whom
+// they may not write.
 func (s *Service) Readers(ctx context.Context, actor core.Actor, id core.ConversationID, after core.UserID, limit int) (list []core.ReadMark, err error) {
 	p, err := s.place(ctx, actor, id, toRead)
 	if err == nil && p.conversation.Kind == core.Room {
@@ -210,8 +249,27 @@ func (s *Service) Readers(ctx context.Context, actor core.Actor, id core.Convers
 		}, `SELECT user_id, max(read_seq, joined_seq) FROM member WHERE conversation_id = ? AND user_id > ? ORDER BY user_id LIMIT ?`,
 			int64(id), int64(after), bounded(limit))
 	}
+	if err == nil && p.conversation.Kind == core.Direct {
+		list, err = s.shownReaders(ctx, actor.User(), list)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("readers of conversation %d: %w", id, err)
 	}
 	return list, nil
+}
+
+// shownReaders leaves out whom the viewer may not write to.
+func (s *Service) shownReaders(ctx context.Context, viewer core.UserID, list []core.ReadMark) (shown []core.ReadMark, err error) {
+	for _, r := range list {
+		may := r.User == viewer
+		if !may {
+			if may, err = s.mayWrite(ctx, viewer, r.User); err != nil {
+				return nil, err
+			}
+		}
+		if may {
+			shown = append(shown, r)
+		}
+	}
+	return shown, nil
 }

@@ -3,6 +3,7 @@ package chat_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,6 +161,38 @@ func TestChatsAndReading(t *testing.T) {
 			t.Errorf("%v", got)
 		}
 	}
+}
+
+// Whom somebody keeps from writing to them does not see any more what they read.
+func TestABlockHidesWhatOneReads(t *testing.T) {
+	tw := newTown(t, line.Options{})
+	ctx := t.Context()
+	tw.AddUsers(ann, bob)
+	tw.fill(bob, chat.Target{User: ann}, 3)
+	direct := core.ConversationID(tw.count(`SELECT id FROM conversation WHERE kind = 1`))
+	read := func(seq core.Seq, told ...core.UserID) {
+		t.Helper()
+		tw.others = nil
+		tw.Check(tw.Chat.MarkRead(ctx, as(ann), direct, seq))
+		if got := tw.others[0].Audience().Users; !slices.Equal(got, told) {
+			t.Errorf("%v are told, want %v", got, told)
+		}
+	}
+	sees := func(who core.UserID, want string) {
+		t.Helper()
+		marks, err := tw.Chat.Readers(ctx, as(who), direct, 0, 0)
+		if err != nil || fmt.Sprint(marks) != want {
+			t.Errorf("%d sees %v, %v, want %s", who, marks, err, want)
+		}
+	}
+	read(1, ann, bob)
+	sees(bob, "[{1001 1} {1002 0}]")
+	tw.Check(tw.Contacts.Block(ctx, as(ann), bob))
+	read(2, ann)
+	sees(bob, "[{1002 0}]")
+	tw.Check(tw.Contacts.Unblock(ctx, as(ann), bob))
+	read(3, ann, bob)
+	sees(bob, "[{1001 3} {1002 0}]")
 }
 
 // What was said before somebody came, or came back, counts as read.
