@@ -16,6 +16,10 @@ ALTER TABLE "user" ADD COLUMN contacts_version INTEGER NOT NULL DEFAULT 0;
 -- What is in a folder, by time.
 CREATE INDEX file_newest ON file (conversation_id, parent_id, created_at);
 
+-- Whose friend somebody is, and who has blocked them.
+CREATE INDEX friend_of ON friend (friend_id);
+CREATE INDEX block_of ON block (blocked_id);
+
 -- What was reported to those who administer.
 CREATE TABLE report (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -36,6 +40,8 @@ CREATE INDEX report_reporter ON report (reporter_id, created_at);
 
 -- +goose Down
 DROP TABLE report;
+DROP INDEX block_of;
+DROP INDEX friend_of;
 DROP INDEX file_newest;
 ALTER TABLE "user" DROP COLUMN contacts_version;
 DROP INDEX member_joined;
