@@ -65,8 +65,9 @@ func TestClientsThatComeBackHaveEverything(t *testing.T) {
 		}
 	})
 	connections, frames := 0, 0
+	deadline := time.Now().Add(30 * time.Second)
 	for _, p := range people {
-		p.settle(t)
+		p.settle(t, deadline)
 		connections, frames = connections+p.connections, frames+p.frames
 	}
 	t.Logf("%d connections, %d frames", connections, frames)

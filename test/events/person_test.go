@@ -236,7 +236,7 @@ func (c *conversation) keep(m message) {
 }
 
 // settle connects once more, and waits until everything is answered and as the server has it.
-func (p *person) settle(t *testing.T) {
+func (p *person) settle(t *testing.T, deadline time.Time) {
 	t.Helper()
 	e, err := p.connect()
 	if err != nil {
@@ -245,10 +245,8 @@ func (p *person) settle(t *testing.T) {
 	var reading sync.WaitGroup
 	reading.Go(func() { p.read(e) })
 	var wrong []string
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if wrong = p.check(t); len(wrong) == 0 {
-			break
-		}
+	for wrong = p.check(t); len(wrong) > 0 && time.Now().Before(deadline); wrong = p.check(t) {
+		time.Sleep(20 * time.Millisecond)
 	}
 	_ = e.Conn.Close()
 	reading.Wait()
