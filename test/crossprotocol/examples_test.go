@@ -111,6 +111,16 @@ func TestExamplesTalkToEachOther(t *testing.T) {
 	carl.see(t, "ann: hello from DPC")
 	carl.enter(t, "welcome")
 	dora.see(t, "carl:welcome")
+	// The API's clients want longer passwords of new accounts. What one says oneself comes back as well.
+	emil := run(t, "../../examples/api.py", s.HTTP, "emil", "Secret-123")
+	emil.see(t, "1: 'lobby'")
+	emil.enter(t, "hello from the API")
+	emil.see(t, "1: emil: hello from the API")
+	carl.see(t, "emil: hello from the API")
+	ann.see(t, "1500000001: emil: hello from the API")
+	dora.enter(t, "你好")
+	emil.see(t, "1: ann: 你好")
+	run(t, "../../examples/api.py", s.HTTP, "emil", "Wrong-1234").see(t, "login: ")
 	run(t, "../../examples/dpc.py", ports, "up", "ann", "secret", "../../examples").see(t, "done")
 	run(t, "../../examples/dpc.py", ports, "list", "ann", "secret").see(t, "examples  ann")
 }
