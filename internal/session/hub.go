@@ -192,8 +192,8 @@ func (h *Hub) Register(s *Session, actor core.Actor, rivalry Rivalry, rooms []co
 	return nil
 }
 
-// Listen lets a session hear rooms before it has said who it is; personal events are not for it. sponsor is on whose
-// account it may: when that is revoked, the session is closed. The zero Actor stands for nobody. Start follows, and
+// Listen lets a session hear rooms, perhaps none, before it has said who it is; personal events are not for it. sponsor is on whose
+// account it may: it counts among that user's sessions, and when that account, or the login, is revoked, it is closed. The zero Actor stands for nobody. Start follows, and
 // later perhaps Register.
 func (h *Hub) Listen(s *Session, sponsor core.Actor, rooms []core.ConversationID) error {
 	h.roomsMu.Lock()
@@ -221,7 +221,7 @@ func (h *Hub) relink(s *Session) error {
 	sh := h.userShard(holder.User())
 	sh.mu.Lock()
 	passed := sh.passed(holder)
-	if !passed {
+	if !passed && !s.Closing() { // one that is closing may have ended, and nobody would take it out any more
 		sh.link(s)
 	}
 	sh.mu.Unlock()
@@ -302,13 +302,13 @@ func (sh *userShard) find(user core.UserID, p *Profile) *Session {
 	return nil
 }
 
-// Sessions returns how many sessions a user has through a gateway.
+// Sessions returns how many sessions a user has through a gateway, with those that listen on the user's account.
 func (h *Hub) Sessions(user core.UserID, gateway core.Gateway) (n int) {
 	sh := h.userShard(user)
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	for s := sh.users[user]; s != nil; s = s.peer {
-		if s.profile.Gateway == gateway && s.viewer.Load() != 0 {
+		if s.profile.Gateway == gateway {
 			n++
 		}
 	}

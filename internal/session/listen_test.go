@@ -150,3 +150,30 @@ func TestAConnectionThatFellBehindPassesOverItsOwnWords(t *testing.T) {
 	slow.Must(t, "ping x")
 	slow.Expect(t, "pong x")
 }
+
+// Whoever listens on a user's account is one of the user's sessions where those are counted, and nowhere else.
+func TestListenersDidNotCount(t *testing.T) {
+	b := listeners(t)
+	b.listen("1001")
+	b.listen("nobody")
+	b.login(ann)
+	if n := b.Hub.Sessions(ann, b.gw.Profile.Gateway); n != 2 {
+		t.Errorf("%d sessions are counted", n)
+	}
+}
+
+// A login that is still under way when the connection ends must not put it back into its sponsor's list.
+func TestALateLoginKeptAListenerThatHadEnded(t *testing.T) {
+	b := listeners(t)
+	here, there := net.Pipe()
+	defer there.Close()
+	s := b.Hub.Open(b.gw.Profile, here)
+	b.Check(b.Hub.Listen(s, as(ann), nil))
+	s.End(false)
+	if err := b.Hub.Register(s, as(ann), session.Share, nil); err == nil {
+		t.Error("it is registered")
+	}
+	if users, _ := b.Hub.Kept(); users != 0 {
+		t.Errorf("%d users are kept", users)
+	}
+}

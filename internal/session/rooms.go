@@ -92,7 +92,7 @@ func (h *Hub) afterMoves(user core.UserID, rooms []core.ConversationID) []core.C
 
 // joinAll subscribes a session to those of the rooms that it does not hear yet. h.roomsMu is held.
 func (h *Hub) joinAll(s *Session, rooms []core.ConversationID) {
-	if s.subscription == nil {
+	if s.subscription == nil && len(rooms) > 0 {
 		s.subscription = make([]membership, 0, len(rooms))
 	}
 	for _, id := range rooms {

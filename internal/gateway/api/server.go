@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -66,6 +67,7 @@ type Gateway struct {
 	codecs   [2]eventCodec // plain and compressed
 	profiles [2]session.Profile
 	framesIn prometheus.Counter
+	opening  sync.Mutex // from the count of a user's sockets to the next one among them
 	guide    guide
 }
 

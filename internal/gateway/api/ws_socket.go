@@ -81,10 +81,27 @@ func (g *Gateway) openSocket(conn net.Conn, early []byte, actor core.Actor, from
 		actor: actor, from: from, pace: bucket{left: commandBurst, at: time.Now()},
 	}
 	s.turns = session.Turns{Session: s.session, In: inbound.NewReader(conn), Take: s.take, Settle: s.settle}
-	s.late.Store(time.AfterFunc(g.StartWithin, func() {
-		g.Goroutines.Go("api start", func() { s.begin(startCommand{}) })
-	}))
+	if s.admit() {
+		s.late.Store(time.AfterFunc(g.StartWithin, func() {
+			g.Goroutines.Go("api start", func() { s.begin(startCommand{}) })
+		}))
+	}
 	g.Goroutines.Go("api connection", func() { s.turns.Begin(early) })
+}
+
+// admit puts the session among the user's, where it hears nothing before it starts: it counts, and ends with the user's login.
+func (s *socket) admit() bool {
+	s.gw.opening.Lock()
+	full := s.gw.Hub.Sessions(s.actor.User(), gateway) >= maxSockets
+	var err error
+	if !full {
+		err = s.gw.Hub.Listen(s.session, s.actor, nil)
+	}
+	s.gw.opening.Unlock()
+	if full { // many were opened at once
+		s.close(ws.StatusPolicyViolation, "sockets")
+	}
+	return !full && err == nil // an error has closed it
 }
 
 // hurry ends the wait for the client's start.

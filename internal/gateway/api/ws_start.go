@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"parley/internal/core"
 	"parley/internal/session"
 )
@@ -56,8 +54,6 @@ func (s *socket) begin(in startCommand) (first bool) {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, errSockets):
-			s.close(ws.StatusPolicyViolation, "sockets")
 		case errors.Is(err, core.ErrNoToken):
 			s.session.Close(session.Revoked)
 		case !s.session.Closing():
@@ -70,9 +66,6 @@ func (s *socket) begin(in startCommand) (first bool) {
 
 // register makes the session hear what happens from now on. It waits until the client has heard what was before.
 func (s *socket) register(ctx context.Context) error {
-	if s.gw.Hub.Sessions(s.actor.User(), gateway) >= maxSockets { // many may have been opened at once
-		return errSockets
-	}
 	rooms, err := s.gw.Chat.Rooms(ctx, s.actor)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -454,15 +455,76 @@ func TestAFloodOfCommandsIsRefused(t *testing.T) {
 func TestAUserHasOnlySoManySockets(t *testing.T) {
 	w := newWorld(t, func(s *settings) { s.api.StartWithin = time.Hour })
 	ann := w.join("ann")
-	waits := ann.dial()
 	for range 100 {
 		ann.connect("")
 	}
-	waits.say(`{"type":"start"}`)
-	waits.has("closing", `"reason":"sockets"`)
-	waits.ends(1008)
 	w.upgrade("?token="+ann.access).refused(429, 10429)
 	w.join("bob").connect("")
+}
+
+// TestSocketsThatHadNotStartedDidNotCount: a user could have any number of them.
+func TestSocketsThatHadNotStartedDidNotCount(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.api.StartWithin = time.Hour })
+	ann, bob := w.join("ann"), w.join("bob")
+	ann.befriend(bob)
+	sees := bob.connect("")
+	idle := ann.dial()
+	for range 99 {
+		ann.dial()
+	}
+	until(t, "all are there", func() bool { return w.hub.Sessions(ann.id, "api") == 100 })
+	w.upgrade("?token="+ann.access).refused(429, 10429)
+	sees.quiet()
+	if w.hub.Online([]core.UserID{ann.id})[0] {
+		t.Error("who has not started is online")
+	}
+	bob.post("/messages/direct", fmt.Sprintf(`{"user_id":%d,"text":"Are you there?"}`, ann.id)).ok(201)
+	idle.say(`{"type":"start"}`)
+	idle.has("ready", `"unread":1`)
+	idle.quiet()
+}
+
+// TestManySocketsAtOncePassedTheLimit: each was counted before the others were there.
+func TestManySocketsAtOncePassedTheLimit(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.api.StartWithin = time.Hour })
+	ann := w.join("ann")
+	for range 90 {
+		ann.dial()
+	}
+	var opened sync.WaitGroup
+	for range 30 {
+		opened.Go(func() {
+			if e, err := test.DialEvents(context.Background(), w.web.URL, test.EventsOptions{Token: ann.access}); err == nil {
+				t.Cleanup(func() { _ = e.Conn.Close() })
+			}
+		})
+	}
+	opened.Wait()
+	until(t, "as many as may are there", func() bool { return w.hub.Sessions(ann.id, "api") == 100 })
+}
+
+// TestASocketThatHadNotStartedOutlivedItsLogin, for as long as it said nothing.
+func TestASocketThatHadNotStartedOutlivedItsLogin(t *testing.T) {
+	w := newWorld(t, func(s *settings) { s.api.StartWithin = time.Hour })
+	ann, admin := w.join("ann"), w.admin("root")
+	phone := w.login("ann")
+	a, p := ann.dial(), phone.dial(compressed)
+	phone.post("/auth/logout", "").ok(200)
+	p.has("closing", `"code":4001`, `"reason":"revoked"`)
+	p.ends(4001)
+	admin.post(fmt.Sprintf("/admin/users/%d/ban", ann.id), "").ok(200)
+	a.has("closing", `"code":4001`)
+	a.ends(4001)
+}
+
+// until waits for a condition.
+func until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
 }
 
 // TestEventsOverTLS, on a connection of HTTP/1.1; one of HTTP/2 is told.
