@@ -94,27 +94,28 @@ func (s *Service) publishLater(ctx context.Context, e core.Event) {
 	store.AfterCommit(ctx, func() { s.publish(e) })
 }
 
-// Search finds a user: by uid if the query is all digits, else by the exact name. The e-mail address is filled in
+// Search finds a user by uid or by the exact name. The e-mail address is filled in
 // only if it is the actor's own or a friend's.
 func (s *Service) Search(ctx context.Context, actor core.Actor, query string) (core.User, error) {
 	if !actor.Known() {
 		return core.User{}, core.ErrLoginRequired
 	}
-	var u core.User
-	var err error
-	if allDigits(query) {
-		uid, perr := strconv.ParseInt(query, 10, 64)
-		if perr != nil {
-			return core.User{}, core.ErrUserNotFound
-		}
-		u, err = s.userByID(ctx, actor.User(), core.UserID(uid))
-	} else {
-		u, err = s.userByName(ctx, actor.User(), s.nameKey(query))
-	}
+	u, err := s.find(ctx, actor.User(), query)
 	if err != nil {
 		return core.User{}, fmt.Errorf("search: %w", err)
 	}
 	return u, nil
+}
+
+// find takes digits for a uid if somebody has it: a name may be all digits as well, but then nobody's uid is the same.
+func (s *Service) find(ctx context.Context, viewer core.UserID, query string) (core.User, error) {
+	if uid, err := strconv.ParseInt(query, 10, 64); err == nil && allDigits(query) {
+		u, err := s.userByID(ctx, viewer, core.UserID(uid))
+		if !errors.Is(err, core.ErrUserNotFound) {
+			return u, err
+		}
+	}
+	return s.userByName(ctx, viewer, s.nameKey(query))
 }
 
 // Request asks to become the actor's friend. It is done at once, and nobody is told, if they are friends or the
@@ -284,7 +285,7 @@ func (s *Service) Friends(ctx context.Context, actor core.Actor) ([]core.Friend,
 // either asked of the other. Uid is not told.
 func (s *Service) Block(ctx context.Context, actor core.Actor, uid core.UserID) error {
 	if actor.Known() && uid == actor.User() {
-		return core.ErrInvalid
+		return core.Because(core.ErrInvalid, "Nobody can block themselves")
 	}
 	err := s.update(ctx, actor, func(ctx context.Context) error {
 		if _, err := s.profile(ctx, uid); err != nil {

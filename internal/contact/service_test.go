@@ -54,7 +54,6 @@ func TestSearch(t *testing.T) {
 		{query: "1003", want: withEmail(public(cyd, "Cyd"), "cyd@example.org")},
 		{query: "Ann", want: withEmail(public(ann, "Ann"), "ann@example.org")},
 		{query: "1010", want: public(1010, "2020")},
-		{query: "2020", err: core.ErrUserNotFound}, // all digits is a uid
 		{query: "Bo", err: core.ErrUserNotFound},
 		{query: "B%", err: core.ErrUserNotFound},
 		{query: "bob@example.org", err: core.ErrUserNotFound},
@@ -67,6 +66,20 @@ func TestSearch(t *testing.T) {
 		got, err := w.Search(t.Context(), as(ann), c.query)
 		if !errors.Is(err, c.err) || got != c.want {
 			t.Errorf("%q: got %+v, %v\nwant %+v, %v", c.query, got, err, c.want, c.err)
+		}
+	}
+}
+
+// TestANameOfDigitsWasNotFound: it was taken for a uid that nobody has.
+func TestANameOfDigitsWasNotFound(t *testing.T) {
+	w := newTown(t, contact.Config{})
+	w.add(1010, "777123")
+	w.add(1011, "99999999999999999999999")
+	for query, want := range map[string]core.User{
+		"777123": public(1010, "777123"), "1010": public(1010, "777123"), "99999999999999999999999": public(1011, "99999999999999999999999"),
+	} {
+		if got, err := w.Search(t.Context(), as(ann), query); err != nil || got != want {
+			t.Errorf("%q: got %+v, %v", query, got, err)
 		}
 	}
 }
