@@ -74,14 +74,16 @@ func (s *Service) amend(ctx context.Context, actor core.Actor, from core.Origin,
 }
 
 func (m Amendment) check() error {
-	if m.Nick != nil && (utf8.RuneCountInString(*m.Nick) > maxNick || !isText(*m.Nick)) {
-		return fmt.Errorf("the nickname: %w", core.ErrInvalid)
+	if m.Nick != nil {
+		if err := checkNick(*m.Nick); err != nil {
+			return err
+		}
 	}
 	if m.Desc != nil && (len(*m.Desc) > maxDesc || !isText(strings.ReplaceAll(*m.Desc, "\n", " "))) {
-		return fmt.Errorf("the description: %w", core.ErrInvalid)
+		return core.Because(core.ErrInvalid, fmt.Sprintf("What one says of oneself may be %d bytes of text", maxDesc))
 	}
 	if m.Sex != nil && (*m.Sex < 0 || *m.Sex > 9) {
-		return fmt.Errorf("the sex: %w", core.ErrInvalid)
+		return core.Because(core.ErrInvalid, "The sex is a number from 0 to 9")
 	}
 	if m.Email != nil && *m.Email != "" {
 		if _, err := parseEmail(*m.Email); err != nil {
@@ -90,6 +92,13 @@ func (m Amendment) check() error {
 	}
 	if m.Phone != nil && *m.Phone != "" {
 		return checkPhone(*m.Phone)
+	}
+	return nil
+}
+
+func checkNick(nick string) error {
+	if utf8.RuneCountInString(nick) > maxNick || !isText(nick) {
+		return core.Because(core.ErrInvalid, fmt.Sprintf("The full name may have %d characters, all in one line", maxNick))
 	}
 	return nil
 }

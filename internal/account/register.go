@@ -189,7 +189,10 @@ func parseRegistration(r Registration, byCode bool) (n newcomer, err error) {
 		return n, err
 	}
 	n.asSent = r.Password.MaybeXORed
-	if len(r.Icon) > maxFile || !isText(r.Icon) || utf8.RuneCountInString(r.Nick) > maxNick || !isText(r.Nick) {
+	if err := checkNick(r.Nick); err != nil {
+		return n, err
+	}
+	if len(r.Icon) > maxFile || !isText(r.Icon) {
 		return n, core.ErrInvalid
 	}
 	if len(r.Avatar) > maxFile || !isText(r.Avatar) || strings.ContainsAny(r.Avatar, `/\`) || r.Avatar == "." || r.Avatar == ".." {

@@ -30,6 +30,8 @@ func newer(a, b position) int {
 
 func (p position) String() string { return fmt.Sprintf("%d-%d-%d", p.at, p.conversation, p.seq) }
 
+var errPosition = core.Because(core.ErrInvalid, "That is no cursor of an answer")
+
 // parsePosition reads what String has made. An empty text is the zero position.
 func parsePosition(text string) (p position, err error) {
 	if text == "" {
@@ -38,16 +40,16 @@ func parsePosition(text string) (p position, err error) {
 	var n [3]int64
 	parts := strings.Split(text, "-")
 	if len(parts) != len(n) {
-		return p, core.ErrInvalid
+		return p, errPosition
 	}
 	for i, part := range parts {
 		if n[i], err = strconv.ParseInt(part, 10, 64); err != nil || n[i] < 0 {
-			return p, core.ErrInvalid
+			return p, errPosition
 		}
 	}
 	p = position{n[0], core.ConversationID(n[1]), core.Seq(n[2])}
 	if p.conversation == 0 || p.seq == 0 {
-		return p, core.ErrInvalid
+		return p, errPosition
 	}
 	return p, nil
 }

@@ -27,7 +27,7 @@ func (s *Service) React(ctx context.Context, actor core.Actor, id core.Conversat
 	err = s.alter(ctx, actor, id, seq, toPost, what, func(ctx context.Context, _ place, m *core.Message) (bool, error) {
 		switch {
 		case !isEmoji(emoji):
-			return false, core.ErrInvalid
+			return false, core.Because(core.ErrInvalid, "That is no emoji")
 		case m.Deleted:
 			return false, core.ErrMessageNotFound
 		case !give:

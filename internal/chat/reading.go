@@ -16,10 +16,26 @@ const unreadRows = 5 * core.MaxUnread
 
 // Window asks for a stretch of a conversation. At most one of Before, After and Around is set; without one it is the newest.
 type Window struct {
-	Before core.Seq // messages before this one
-	After  core.Seq // messages after this one
-	Around core.Seq // this one, with those before and after it
-	Limit  int      // 0 for as many as a list may hold
+	Before core.Seq  // messages before this one
+	After  *core.Seq // messages after this one; after 0 come the oldest
+	Around core.Seq  // this one, with those before and after it
+	Limit  int       // 0 for as many as a list may hold
+}
+
+func (w Window) check() error {
+	set := 0
+	for _, is := range []bool{w.Before != 0, w.After != nil, w.Around != 0} {
+		if is {
+			set++
+		}
+	}
+	switch {
+	case set > 1:
+		return core.Because(core.ErrInvalid, "Only one of before, after and around can be asked for")
+	case w.Before < 0, w.Around < 0, w.After != nil && *w.After < 0:
+		return core.Because(core.ErrInvalid, "Messages are numbered from 1")
+	}
+	return nil
 }
 
 // History returns messages that the actor may read, the oldest first. What was deleted is there without its text.
@@ -32,17 +48,8 @@ func (s *Service) History(ctx context.Context, actor core.Actor, id core.Convers
 }
 
 func (s *Service) history(ctx context.Context, actor core.Actor, id core.ConversationID, w Window) ([]core.Message, error) {
-	set := 0
-	for _, seq := range []core.Seq{w.Before, w.After, w.Around} {
-		if seq < 0 {
-			return nil, core.ErrInvalid
-		}
-		if seq > 0 {
-			set++
-		}
-	}
-	if set > 1 {
-		return nil, core.ErrInvalid
+	if err := w.check(); err != nil {
+		return nil, err
 	}
 	p, err := s.place(ctx, actor, id, toRead)
 	if err != nil {
@@ -50,8 +57,8 @@ func (s *Service) history(ctx context.Context, actor core.Actor, id core.Convers
 	}
 	limit := bounded(w.Limit)
 	switch {
-	case w.After > 0:
-		return s.messagesAfter(ctx, id, max(w.After, p.floor), limit)
+	case w.After != nil:
+		return s.messagesAfter(ctx, id, max(*w.After, p.floor), limit)
 	case w.Around > 0:
 		older, err := s.messagesBefore(ctx, id, w.Around+1, p.floor, (limit+1)/2)
 		if err != nil {

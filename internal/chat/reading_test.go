@@ -36,15 +36,17 @@ func TestHistory(t *testing.T) {
 		{bob, chat.Window{Limit: 3}, "[28 29 30]"},
 		{bob, chat.Window{Before: 4}, "[1 2 3]"},
 		{bob, chat.Window{Before: 1}, "[]"},
-		{bob, chat.Window{After: 27}, "[28 29 30]"},
-		{bob, chat.Window{After: 30}, "[]"},
-		{bob, chat.Window{After: 5, Limit: 2}, "[6 7]"},
+		{bob, chat.Window{After: new(core.Seq(0)), Limit: 2}, "[1 2]"},
+		{bob, chat.Window{After: new(core.Seq(27))}, "[28 29 30]"},
+		{bob, chat.Window{After: new(core.Seq(30))}, "[]"},
+		{bob, chat.Window{After: new(core.Seq(5)), Limit: 2}, "[6 7]"},
 		{bob, chat.Window{Around: 10, Limit: 5}, "[8 9 10 11 12]"},
 		{bob, chat.Window{Around: 10, Limit: 1}, "[10]"},
 		{bob, chat.Window{Around: 30, Limit: 4}, "[29 30]"},
 		// Who came later reads from there on, as the room is private.
 		{eve, chat.Window{Before: 23}, "[21 22]"},
-		{eve, chat.Window{After: 1, Limit: 2}, "[21 22]"},
+		{eve, chat.Window{After: new(core.Seq(0)), Limit: 2}, "[21 22]"},
+		{eve, chat.Window{After: new(core.Seq(1)), Limit: 2}, "[21 22]"},
 		{eve, chat.Window{Around: 21, Limit: 3}, "[21 22 23]"},
 		{eve, chat.Window{Around: 5, Limit: 3}, "[21 22 23]"},
 	} {
@@ -65,7 +67,7 @@ func TestHistory(t *testing.T) {
 		"nobody":            {core.Actor{}, chat.Window{}, core.ErrLoginRequired},
 		"a stranger":        {as(1006), chat.Window{}, core.ErrConversationNotFound},
 		"an admin":          {root(), chat.Window{}, core.ErrConversationNotFound},
-		"two at once":       {as(bob), chat.Window{Before: 5, After: 1}, core.ErrInvalid},
+		"two at once":       {as(bob), chat.Window{Before: 5, After: new(core.Seq(1))}, core.ErrInvalid},
 		"a negative number": {as(bob), chat.Window{Before: -5}, core.ErrInvalid},
 	} {
 		if list, err := tw.Chat.History(ctx, c.actor, den, c.w); !errors.Is(err, c.want) || len(list) > 0 {

@@ -43,8 +43,11 @@ func (s *Service) CreateLink(ctx context.Context, actor core.Actor, id core.Conv
 		if err := st.may(toLink); err != nil {
 			return err
 		}
-		if form.MaxUses < 0 || form.MaxUses > maxUses || !form.Expires.IsZero() && !now.Before(form.Expires) {
-			return core.ErrInvalid
+		switch {
+		case form.MaxUses < 0 || form.MaxUses > maxUses:
+			return core.Because(core.ErrInvalid, fmt.Sprintf("A link may be good for 0 to %d uses; 0 is any number", maxUses))
+		case !form.Expires.IsZero() && !now.Before(form.Expires):
+			return core.Because(core.ErrInvalid, "The link would have expired already")
 		}
 		if _, err := s.db.Exec(ctx, `DELETE FROM room_link WHERE conversation_id = ? AND
 			(expires_at > 0 AND expires_at <= ? OR max_uses > 0 AND uses >= max_uses)`, int64(id), now.UnixMilli()); err != nil {

@@ -63,8 +63,11 @@ func (s *Service) search(ctx context.Context, actor core.Actor, q Search) (Found
 		return Found{}, core.ErrLoginRequired
 	}
 	w := want(clean(q.Text))
-	if len(q.Text) > maxQuery || len(w.words)+len(w.runs) == 0 {
-		return Found{}, core.ErrInvalid
+	switch {
+	case len(q.Text) > maxQuery:
+		return Found{}, core.Because(core.ErrInvalid, fmt.Sprintf("What is looked for may have %d bytes", maxQuery))
+	case len(w.words)+len(w.runs) == 0:
+		return Found{}, core.Because(core.ErrInvalid, "There is no word in it to look for")
 	}
 	from, err := parsePosition(q.Cursor)
 	if err != nil {

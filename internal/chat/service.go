@@ -173,8 +173,12 @@ func check(p *Post) error {
 			return core.ErrEmptyMessage
 		case len(d.Text) > MaxText:
 			return core.ErrMessageTooLong
-		case len(d.ClientID) > maxClientID, d.ReplyTo < 0, d.File < 0:
-			return core.ErrInvalid
+		case len(d.ClientID) > maxClientID:
+			return core.Because(core.ErrInvalid, fmt.Sprintf("The message's own id may have %d bytes", maxClientID))
+		case d.ReplyTo < 0:
+			return core.Because(core.ErrInvalid, "There is no message with a negative number to reply to")
+		case d.File < 0:
+			return core.Because(core.ErrInvalid, "There is no file with a negative number")
 		}
 	}
 	return nil

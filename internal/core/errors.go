@@ -101,6 +101,27 @@ func KindOf(err error) Kind {
 	return Internal
 }
 
+// reasonError adds to a named error what is wrong in this case.
+type reasonError struct {
+	err    error
+	reason string
+}
+
+func (e *reasonError) Error() string { return fmt.Sprintf("%v: %s", e.err, e.reason) }
+func (e *reasonError) Unwrap() error { return e.err }
+
+// Because wraps err with a sentence for whoever asked, which says what is wrong with what they asked for.
+func Because(err error, reason string) error { return &reasonError{err: err, reason: reason} }
+
+// Reason returns the sentence that Because put on err, "" if none.
+func Reason(err error) string {
+	var r *reasonError
+	if errors.As(err, &r) {
+		return r.reason
+	}
+	return ""
+}
+
 // retryError adds to an error how long the caller should wait.
 type retryError struct {
 	err   error

@@ -124,10 +124,10 @@ func (s *Service) subject(ctx context.Context, actor core.Actor, c Complaint) (r
 		}
 		r.About = core.Author{ID: u.ID, Name: u.Name, Avatar: u.Avatar}
 	default:
-		return r, core.ErrInvalid
+		return r, core.Because(core.ErrInvalid, "A report is about either a message, by its conversation and number, or a user")
 	}
 	if r.About.ID == actor.User() { // nobody needs others for what is their own
-		return r, core.ErrInvalid
+		return r, core.Because(core.ErrInvalid, "Nobody can report themselves, or what is their own")
 	}
 	return r, nil
 }
@@ -196,7 +196,7 @@ func (s *Service) handle(ctx context.Context, actor core.Actor, from core.Origin
 		return r, core.ErrForbidden
 	}
 	if words[state] == "" {
-		return r, core.ErrInvalid
+		return r, core.Because(core.ErrInvalid, "A report is open, handled or refused")
 	}
 	if note, err = tidy(note); err != nil {
 		return r, err
@@ -223,8 +223,11 @@ var words = map[core.ReportState]string{core.ReportOpen: "opened again", core.Re
 func tidy(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	hidden := func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' }
-	if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxText || strings.ContainsFunc(text, hidden) {
-		return "", core.ErrInvalid
+	switch {
+	case utf8.RuneCountInString(text) > maxText:
+		return "", core.Because(core.ErrInvalid, fmt.Sprintf("The reason or note may have %d characters", maxText))
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
+		return "", core.Because(core.ErrInvalid, "The reason or note has characters that cannot be seen")
 	}
 	return text, nil
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
@@ -96,16 +97,7 @@ func (c *call) refuse(err error) {
 	}, true)
 }
 
-// detail adds to a named error what is wrong in this case, for whoever asked.
-type detail struct {
-	err  error
-	text string
-}
-
-func (d *detail) Error() string { return d.text }
-func (d *detail) Unwrap() error { return d.err }
-
-func because(err error, text string) error { return &detail{err, text} }
+func because(err error, reason string) error { return core.Because(err, reason) }
 
 // sentences returns what is shown of an error: the error's own words, and what is wrong in this case if it is known.
 func sentences(err error, r refusal) (message, details string) {
@@ -119,12 +111,7 @@ func sentences(err error, r refusal) (message, details string) {
 	case errors.As(err, &named):
 		message = strings.ToUpper(named.Text[:1]) + named.Text[1:]
 	}
-	details = message
-	var d *detail
-	if errors.As(err, &d) {
-		details = d.text
-	}
-	return message, details
+	return message, cmp.Or(core.Reason(err), message)
 }
 
 var zippers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}

@@ -88,9 +88,9 @@ func changes(c *call, in conversationSpan) (part[message], error) {
 
 type historyRequest struct {
 	conversationRequest
-	Before core.Seq `json:"-" query:"before" doc:"the messages before this one"`
-	After  core.Seq `json:"-" query:"after" doc:"the messages after this one"`
-	Around core.Seq `json:"-" query:"around" doc:"this one and those before and after it"`
+	Before core.Seq  `json:"-" query:"before" doc:"the messages before this one"`
+	After  *core.Seq `json:"-" query:"after" doc:"the messages after this one; after 0 come the oldest"`
+	Around core.Seq  `json:"-" query:"around" doc:"this one and those before and after it"`
 	limit
 }
 
@@ -119,7 +119,7 @@ func history(c *call, in historyRequest) (stretch, error) {
 	switch {
 	case in.Around > 0:
 		list, older, newer = surrounded(list, in.Around, most)
-	case in.After > 0:
+	case in.After != nil:
 		if newer = len(list) > most; newer {
 			list = list[:most]
 		}
@@ -129,7 +129,7 @@ func history(c *call, in historyRequest) (stretch, error) {
 		}
 	}
 	out := stretch{Items: c.shapes().messages(in.ID, list)}
-	if in.After == 0 {
+	if in.After == nil {
 		out.HasOlder = &older
 	}
 	if in.Before == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -86,23 +87,40 @@ func (c *call) decode(in reflect.Value) error {
 		if text == "" {
 			continue
 		}
-		if err := parse(in.FieldByIndex(f.Index), text); err != nil {
-			return because(errBody, name+" must be a number")
+		if err := parse(in.FieldByIndex(f.Index), where, name, text); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func parse(to reflect.Value, text string) error {
+// parse fills a field from the address. A path whose number is too small leads to what is not there; in a query that is a mistake.
+func parse(to reflect.Value, where, name, text string) error {
 	if to.Kind() == reflect.String {
 		to.SetString(text)
 		return nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err == nil {
-		to.SetInt(n)
+	if err != nil {
+		return because(errBody, name+" must be a number")
 	}
-	return err
+	if least := minimum(name); where == "query" && n < least {
+		return because(errBody, fmt.Sprintf("%s must be %d or more", name, least))
+	}
+	if to.Kind() == reflect.Pointer {
+		to.Set(reflect.New(to.Type().Elem()))
+		to = to.Elem()
+	}
+	to.SetInt(n)
+	return nil
+}
+
+// minimum is the least number that a parameter can be: after 0 comes the first of everything, and nothing else begins there.
+func minimum(name string) int64 {
+	if name == "after" {
+		return 0
+	}
+	return 1
 }
 
 // receive reads the body of a route that takes JSON.

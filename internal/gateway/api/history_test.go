@@ -34,6 +34,9 @@ func TestEveryStretchOfAConversation(t *testing.T) {
 		for limit := 1; limit <= last+2; limit++ {
 			for seq := range last + 3 {
 				for _, way := range []string{"before", "after", "around"} {
+					if seq == 0 && way != "after" {
+						continue
+					}
 					query := fmt.Sprintf("%s/messages?%s=%d&limit=%d", room, way, seq, limit)
 					var p page
 					who.get(query).ok(200).read(&p)
@@ -59,9 +62,6 @@ func (p page) wrong(all []int, way string, seq, limit int) error {
 	for _, m := range p.Items {
 		got = append(got, m.Seq)
 	}
-	if seq == 0 {
-		way = "" // the newest
-	}
 	fits := func(n int) bool {
 		return way != "before" && way != "after" || way == "before" && n < seq || way == "after" && n > seq
 	}
@@ -83,7 +83,7 @@ func (p page) wrong(all []int, way string, seq, limit int) error {
 		older, newer = first > 0, last < len(could)-1
 	}
 	switch {
-	case way == "after" && (older || p.HasOlder != nil), way == "" && newer:
+	case way == "after" && (older || p.HasOlder != nil):
 		return fmt.Errorf("%v does not begin where it should", got)
 	case way == "before" && (newer || p.HasNewer != nil):
 		return fmt.Errorf("%v does not end where it should", got)
@@ -93,4 +93,33 @@ func (p page) wrong(all []int, way string, seq, limit int) error {
 		return fmt.Errorf("%v of %v: older %v, newer %v", got, could, older, newer)
 	}
 	return nil
+}
+
+// TestAfterNothingCameTheNewest, although the oldest comes after 0.
+func TestAfterNothingCameTheNewest(t *testing.T) {
+	ann := newWorld(t).join("ann")
+	room := "/conversations/" + ann.post("/rooms", `{"name":"The choir"}`).ok(201).at("conversation_id")
+	for range 3 {
+		ann.post(room+"/messages", `{"text":"la"}`).ok(201)
+	}
+	ann.get(room+"/messages?after=0&limit=2").ok(200).equal("items/0/seq", "1").equal("has_newer", "true")
+	ann.get(room+"/messages?limit=2").ok(200).equal("items/0/seq", "2").equal("has_older", "true").equal("has_newer", "false")
+}
+
+// TestAZeroCountedAsNothing: what is written is meant, and is refused where it means nothing.
+func TestAZeroCountedAsNothing(t *testing.T) {
+	root := newWorld(t).admin("root")
+	for path, details := range map[string]string{
+		"/conversations/1/messages?before=0":         "before must be 1 or more",
+		"/conversations/1/messages?around=0":         "around must be 1 or more",
+		"/conversations/1/messages?after=-1":         "after must be 0 or more",
+		"/conversations/1/messages?limit=0":          "limit must be 1 or more",
+		"/conversations/1/messages?before=3&after=0": "Only one of before, after and around can be asked for",
+		"/conversations?limit=0":                     "limit must be 1 or more",
+		"/admin/users?page=0":                        "page must be 1 or more",
+		"/admin/users?page_size=0":                   "page_size must be 1 or more",
+	} {
+		root.get(path).refused(400, 10400).because(details)
+	}
+	root.get("/conversations?after=0").ok(200)
 }

@@ -151,3 +151,39 @@ func TestOnlyOneThingIsChangedAboutAMember(t *testing.T) {
 		t.Errorf("they are muted: %s", a.body)
 	}
 }
+
+// TestARefusalDidNotSayWhy: "The request is malformed" was all that was told.
+func TestARefusalDidNotSayWhy(t *testing.T) {
+	w := newWorld(t)
+	root, ann := w.admin("root"), w.join("ann")
+	room := "/conversations/" + ann.post("/rooms", `{"name":"The choir"}`).ok(201).at("conversation_id")
+	links := strings.Replace(room, "conversations", "rooms", 1) + "/links"
+	ann.post(room+"/messages", `{"text":"la"}`).ok(201)
+	long := func(n int) string { return strings.Repeat("x", n) }
+	const both = "A report is about either a message, by its conversation and number, or a user"
+	for _, tt := range []struct {
+		who                         *client
+		method, path, body, details string
+	}{
+		{ann, "POST", room + "/messages", `{"text":"la","client_id":"` + long(257) + `"}`, "The message's own id may have 256 bytes"},
+		{ann, "POST", room + "/messages", `{"text":"la","reply_to":-1}`, "There is no message with a negative number to reply to"},
+		{ann, "POST", room + "/messages", `{"text":"la","file_id":-1}`, "There is no file with a negative number"},
+		{ann, "PUT", room + "/messages/1/reactions", `{"emoji":"no"}`, "That is no emoji"},
+		{ann, "POST", links, `{"max_uses":-1}`, "A link may be good for 0 to 1000000 uses; 0 is any number"},
+		{ann, "PUT", "/users/profile", `{"full_name":"` + long(65) + `"}`, "The full name may have 64 characters, all in one line"},
+		{ann, "PUT", "/users/profile", `{"bio":"` + long(4097) + `"}`, "What one says of oneself may be 4096 bytes of text"},
+		{ann, "PUT", "/users/profile", `{"sex":10}`, "The sex is a number from 0 to 9"},
+		{ann, "GET", "/messages/search?q=" + long(257), "", "What is looked for may have 256 bytes"},
+		{ann, "GET", "/messages/search", "", "There is no word in it to look for"},
+		{ann, "POST", "/reports", fmt.Sprintf(`{"user_id":%d}`, ann.id), "Nobody can report themselves, or what is their own"},
+		{ann, "POST", "/reports", fmt.Sprintf(`{"conversation_id":%s,"seq":1}`, strings.TrimPrefix(room, "/conversations/")), "Nobody can report themselves, or what is their own"},
+		{ann, "POST", "/reports", `{}`, both},
+		{ann, "POST", "/reports", fmt.Sprintf(`{"conversation_id":1,"seq":1,"user_id":%d}`, root.id), both},
+		{ann, "POST", "/reports", fmt.Sprintf(`{"user_id":%d,"reason":"%s"}`, root.id, long(1001)), "The reason or note may have 1000 characters"},
+		{root, "PUT", "/admin/reports/1", `{}`, "A report is open, handled or refused"},
+	} {
+		tt.who.do(tt.method, tt.path, tt.body).refused(400, 10400).because(tt.details)
+	}
+	w.stranger().post("/auth/register", fmt.Sprintf(`{"username":"bob","password":%q,"full_name":%q}`, password, long(65))).
+		refused(400, 10400).because("The full name may have 64 characters, all in one line")
+}

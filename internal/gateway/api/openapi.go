@@ -117,8 +117,8 @@ func (d *describer) parameters(r route) (params []object) {
 			continue
 		}
 		schema := d.schema(f.Type)
-		if f.Type.Kind() != reflect.String && !slices.Contains([]string{"page", "page_size", "after", "limit"}, name) {
-			schema["minimum"] = 1
+		if f.Type.Kind() != reflect.String {
+			schema["minimum"] = minimum(name)
 		}
 		p := object{"name": name, "in": where, "required": where == "path", "schema": schema}
 		if doc := f.Tag.Get("doc"); doc != "" {

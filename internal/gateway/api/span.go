@@ -14,7 +14,7 @@ type limit struct {
 
 func (l limit) most() (int, error) {
 	switch {
-	case l.Limit < 0 || l.Limit > maxSpanLength:
+	case l.Limit > maxSpanLength:
 		return 0, because(errBody, "limit is 1 to 100")
 	case l.Limit == 0:
 		return spanLength, nil
@@ -37,9 +37,6 @@ type part[T any] struct {
 // partOf reads one entry more than it gives, and so knows whether there are more.
 func partOf[From, To any](in span, convert func(From) To, read func(most int) ([]From, error)) (part[To], error) {
 	most, err := in.most()
-	if err == nil && in.After < 0 {
-		err = because(errBody, "after is the number of an entry")
-	}
 	if err != nil {
 		return part[To]{}, err
 	}

@@ -115,9 +115,9 @@ type resetRequest struct {
 }
 
 type profileRequest struct {
-	FullName *string `json:"full_name,omitzero" example:"张三" doc:"what is absent stays as it is"`
-	Bio      *string `json:"bio,omitzero" example:"Reads a lot."`
-	Sex      *int    `json:"sex,omitzero" example:"1"`
+	FullName *string `json:"full_name,omitzero" example:"张三" doc:"up to 64 characters; what is absent stays as it is"`
+	Bio      *string `json:"bio,omitzero" example:"Reads a lot." doc:"up to 4096 bytes"`
+	Sex      *int    `json:"sex,omitzero" example:"1" doc:"0 to 9; 0 where nothing was said"`
 }
 
 type passwordRequest struct {
@@ -235,7 +235,7 @@ type paging struct {
 }
 
 func (p paging) span() (skip, most int, err error) {
-	if p.Page < 0 || p.PageSize < 0 || p.PageSize > maxPageSize || p.Page > 1_000_000 {
+	if p.PageSize > maxPageSize || p.Page > 1_000_000 {
 		return 0, 0, because(errBody, "page begins at 1, and page_size is 1 to 100")
 	}
 	if p.PageSize == 0 {

@@ -352,6 +352,20 @@ func (a answer) refused(status, code int) answer {
 	return a
 }
 
+// because fails the test unless that is what the failure says.
+func (a answer) because(details string) answer {
+	a.t.Helper()
+	var e struct {
+		Error struct {
+			Details string `json:"details"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal([]byte(a.body), &e); err != nil || e.Error.Details != details {
+		a.t.Errorf("%s: %s, want %q", a.what, a.body, details)
+	}
+	return a
+}
+
 // read fills in from the answer's data.
 func (a answer) read(in any) {
 	a.t.Helper()
