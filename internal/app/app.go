@@ -109,6 +109,7 @@ func Open(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error
 	}
 	a.chat.OnClose(a.files.Abandon)
 	a.chat.OnDetach(a.files.Detach)
+	a.files.OnChange(a.chat.FilesChanged)
 	a.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		a.chat.AccountChanged(user)
 		a.hub.Revoke(user, epoch)

@@ -313,7 +313,7 @@ func TestWhoMayReadAndPost(t *testing.T) {
 		"somewhere else":       {as(ann), 99, nowhere, nowhere},
 		"everybody, the lobby": {as(cyd), core.Lobby, nil, nil},
 	} {
-		if err := tw.Chat.MayRead(ctx, c.actor, c.in); !errors.Is(err, c.read) || c.read == nil && err != nil {
+		if _, err := tw.Chat.FilesSince(ctx, c.actor, c.in); !errors.Is(err, c.read) || c.read == nil && err != nil {
 			t.Errorf("%s reads: %v", name, err)
 		}
 		if err := tw.Chat.MayPost(ctx, c.actor, c.in); !errors.Is(err, c.post) || c.post == nil && err != nil {

@@ -2,6 +2,8 @@ package chat
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -10,7 +12,7 @@ import (
 )
 
 // attach fills in what a message to be shows beside its text, or returns what is wrong about it as the first result: an
-// answer to what its author cannot read, or a file that is none of the conversation's.
+// answer to what its author cannot read, or a file that is none of the conversation's, or not theirs to see.
 func (s *Service) attach(ctx context.Context, e *entry, d Draft, m *core.Message) (wrong, err error) {
 	id := e.conversation.ID
 	if d.File > 0 {
@@ -22,6 +24,15 @@ func (s *Service) attach(ctx context.Context, e *entry, d Draft, m *core.Message
 		f := files[d.File]
 		if f == nil || f.Area != id || f.Kind != core.PlainFile {
 			return core.ErrFileNotFound, nil
+		}
+		if f.Owner.ID != e.actor.User() {
+			since, err := s.FilesSince(ctx, e.actor, id)
+			if err != nil {
+				return nil, err
+			}
+			if f.At.Before(since) {
+				return core.ErrFileNotFound, nil
+			}
 		}
 		m.File = f
 	}
@@ -38,12 +49,13 @@ func (s *Service) attach(ctx context.Context, e *entry, d Draft, m *core.Message
 	return nil, nil
 }
 
-// addAttachments fills in the quotes and files of messages.
-func (s *Service) addAttachments(ctx context.Context, id core.ConversationID, list []core.Message) error {
+// addAttachments fills in the quotes and files of messages for somebody who may read what comes after floor: nothing is quoted to
+// them that they may not read themselves.
+func (s *Service) addAttachments(ctx context.Context, id core.ConversationID, floor core.Seq, list []core.Message) error {
 	var seqs []core.Seq
 	var ids []core.FileID
 	for _, m := range list {
-		if m.ReplyTo > 0 && !m.Deleted {
+		if m.ReplyTo > floor && !m.Deleted {
 			seqs = append(seqs, m.ReplyTo)
 		}
 		if m.File != nil {
@@ -60,7 +72,7 @@ func (s *Service) addAttachments(ctx context.Context, id core.ConversationID, li
 	}
 	for i := range list {
 		m := &list[i]
-		if m.ReplyTo > 0 && !m.Deleted {
+		if m.ReplyTo > floor && !m.Deleted {
 			m.Quote = quotes[m.ReplyTo]
 		}
 		if m.File != nil {
@@ -144,6 +156,43 @@ func fileOf(m *core.Message) core.FileID {
 // message. by is who wrote it. It must be called before the service is used.
 func (s *Service) OnDetach(fn func(ctx context.Context, file core.FileID, by core.UserID) error) {
 	s.detaching = append(s.detaching, fn)
+}
+
+// showingQuery goes from the files to the messages that show them.
+const showingQuery = `SELECT m.conversation_id, m.seq FROM json_each(?) j
+	CROSS JOIN message m ON m.file_id = j.value AND m.file_id > 0 WHERE m.deleted_at = 0 ORDER BY m.conversation_id, m.seq`
+
+// FilesChanged numbers a change of each message that shows one of some files and tells of it: they were deleted, or have other content.
+// It is called in the unit of work that does it. A message that is deleted shows nothing, so what goes along with it changes nothing more.
+func (s *Service) FilesChanged(ctx context.Context, files []core.FileID) error {
+	which, err := json.Marshal(files)
+	if err != nil {
+		return err
+	}
+	var at []core.Position
+	err = s.each(ctx, func(scan func(...any) error) error {
+		var p core.Position
+		err := scan(&p.Conversation, &p.Seq)
+		at = append(at, p)
+		return err
+	}, showingQuery, string(which))
+	var in place
+	for _, m := range at {
+		if err == nil && in.conversation.ID != m.Conversation {
+			in, err = s.placeOfAll(ctx, m.Conversation)
+		}
+		if errors.Is(err, core.ErrConversationNotFound) { // it is closed, and nobody hears of it any more
+			in, err = place{}, nil
+			continue
+		}
+		if err == nil {
+			err = s.changed(ctx, in, m.Seq, core.MessageChanged{Kind: core.FileChanged})
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("change the messages that show files: %w", err)
+	}
+	return nil
 }
 
 // detach lets the file of a message that was just deleted go, unless another message shows it.

@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,11 +15,14 @@ import (
 	"parley/test/line"
 )
 
+// sharedAt is when files were shared in tests: after everybody came.
+const sharedAt = 4_000_000_000_000
+
 // addFile stores a file of a conversation, or a folder.
 func (tw *town) addFile(id core.FileID, area core.ConversationID, owner core.UserID, kind core.FileKind, name string) core.FileID {
 	tw.Helper()
-	tw.Exec(`INSERT INTO file (id, conversation_id, owner_id, kind, name, size, sha256, type, blob, created_at) VALUES (?, ?, ?, ?, ?, 1234, zeroblob(32), 'image/png', ?, 5)`,
-		int64(id), int64(area), int64(owner), int64(kind), name, name)
+	tw.Exec(`INSERT INTO file (id, conversation_id, owner_id, kind, name, size, sha256, type, blob, created_at) VALUES (?, ?, ?, ?, ?, 1234, zeroblob(32), 'image/png', ?, ?)`,
+		int64(id), int64(area), int64(owner), int64(kind), name, name, sharedAt)
 	return id
 }
 
@@ -50,7 +54,7 @@ func TestMessagesHaveFiles(t *testing.T) {
 		live := tw.published()[len(tw.published())-1].Messages[0]
 		read := tw.newest(cyd, den)
 		want := &core.File{
-			ID: 7, Area: den, Owner: core.Author{ID: ann, Name: "u1001"}, Kind: core.PlainFile, Name: "cat.png", Size: 1234, Type: "image/png", At: time.UnixMilli(5),
+			ID: 7, Area: den, Owner: core.Author{ID: ann, Name: "u1001"}, Kind: core.PlainFile, Name: "cat.png", Size: 1234, Type: "image/png", At: time.UnixMilli(sharedAt),
 		}
 		for where, f := range map[string]*core.File{"acknowledged": m[0].File, "live": live.File, "read": read.File} {
 			if diff := cmp.Diff(want, f); diff != "" {
@@ -278,4 +282,89 @@ func TestQueriesGoByTheirIndexes(t *testing.T) {
 			t.Errorf("%s: %s", name, c.plan)
 		}
 	}
+}
+
+// TestNobodyIsQuotedWhatTheyMayNotRead: an answer showed everybody the beginning of what it answers, with later edits, also those who came
+// after that.
+func TestNobodyIsQuotedWhatTheyMayNotRead(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	ctx := t.Context()
+	secret := tw.seqs(ann, inRoom(den), chat.RetryForever, draft("a", "a secret"))[0]
+	tw.Exec(`DELETE FROM member WHERE conversation_id = ? AND user_id = ?`, int64(den), int64(cyd))
+	tw.Check(tw.Chat.Bring(ctx, as(ann), den, cyd))
+	m, err := tw.say(bob, inRoom(den), chat.RetryForever, answer("b", "indeed", secret))
+	tw.Check(err)
+	if m[0].Quote == nil || m[0].Quote.Text != "a secret" {
+		t.Errorf("the author is answered %+v", m[0])
+	}
+	reply := m[0].Seq
+	if live := tw.published()[len(tw.published())-1].Messages[0]; live.Quote != nil || live.ReplyTo != secret {
+		t.Errorf("all are told %+v", live)
+	}
+	_, err = tw.Chat.React(ctx, as(bob), den, reply, "👍", true)
+	tw.Check(err)
+	tw.Check(tw.DB.Update(ctx, func(context.Context) error { return nil }))
+	if ev := tw.lastChange(); ev.Message.Quote != nil || len(ev.Hidden) != 0 {
+		t.Errorf("all are told %+v", ev)
+	}
+	for who, quoted := range map[core.UserID]bool{ann: true, bob: true, cyd: false} {
+		check := func(how string, list ...core.Message) {
+			t.Helper()
+			if len(list) == 0 || list[len(list)-1].Seq != reply {
+				t.Fatalf("%s by %d: %+v", how, who, list)
+			}
+			if got := list[len(list)-1].Quote != nil; got != quoted {
+				t.Errorf("%s by %d: a quote %t, not %t", how, who, got, quoted)
+			}
+		}
+		check("history", tw.newest(who, den))
+		before := reply - 1
+		after, err := tw.Chat.History(ctx, as(who), den, chat.Window{After: &before})
+		tw.Check(err)
+		check("history after", after...)
+		one, err := tw.Chat.Message(ctx, as(who), den, reply)
+		tw.Check(err)
+		check("message", one)
+		found, err := tw.Chat.Search(ctx, as(who), chat.Search{Text: "indeed"})
+		tw.Check(err)
+		for _, h := range found.Hits {
+			check("search", h.Message)
+		}
+		changes, err := tw.Chat.Changes(ctx, as(who), den, 0, 10)
+		tw.Check(err)
+		check("changes", changes...)
+		c, err := tw.Chat.Chat(ctx, as(who), den)
+		tw.Check(err)
+		check("list", *c.Last)
+		for _, whole := range []bool{true, false} {
+			page, err := tw.Chat.Page(ctx, who, den, reply-1, whole)
+			tw.Check(err)
+			check("page", page.Events[0].Messages...)
+		}
+	}
+
+	// Once it is for all of them, all are told.
+	m, err = tw.say(cyd, inRoom(den), chat.RetryForever, answer("c", "what?", reply))
+	tw.Check(err)
+	if live := tw.published()[len(tw.published())-1].Messages[0]; live.Quote == nil || live.Quote.Text != "indeed" {
+		t.Errorf("all are told %+v", live)
+	}
+	_, err = tw.Chat.React(ctx, as(bob), den, m[0].Seq, "👍", true)
+	tw.Check(err)
+	tw.Check(tw.DB.Update(ctx, func(context.Context) error { return nil }))
+	if ev := tw.lastChange(); ev.Message.Quote == nil {
+		t.Errorf("all are told %+v", ev)
+	}
+}
+
+// lastChange returns what was last told of a message that changed.
+func (tw *town) lastChange() (last core.MessageChanged) {
+	tw.mu.Lock()
+	defer tw.mu.Unlock()
+	for _, e := range tw.others {
+		if c, ok := e.(core.MessageChanged); ok {
+			last = c
+		}
+	}
+	return last
 }

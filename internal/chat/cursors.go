@@ -261,7 +261,23 @@ func (s *Service) readPage(ctx context.Context, viewer core.UserID, id core.Conv
 	if err != nil && !errors.Is(err, errEnough) || len(list) == 0 {
 		return nil, err
 	}
-	return list, complete(ctx, id, list)
+	floor, err := s.quotedFrom(ctx, viewer, id, list)
+	if err != nil {
+		return nil, err
+	}
+	return list, complete(ctx, id, floor, list)
+}
+
+// quotedFrom returns up to where nothing may be quoted to the viewer of a page. It is looked up if there is an answer in it.
+func (s *Service) quotedFrom(ctx context.Context, viewer core.UserID, id core.ConversationID, list []core.Message) (core.Seq, error) {
+	if viewer == 0 || !slices.ContainsFunc(list, func(m core.Message) bool { return m.ReplyTo > 0 }) {
+		return 0, nil
+	}
+	st, err := s.standingOf(ctx, viewer, id)
+	if errors.Is(err, core.ErrConversationNotFound) || err == nil && st.role == 0 {
+		return math.MaxInt64, nil // they have left meanwhile
+	}
+	return st.floor(), err
 }
 
 // addToRun appends a message to the page's last event if it continues it, else as a new event.

@@ -51,6 +51,16 @@ func (s *Service) place(ctx context.Context, actor core.Actor, id core.Conversat
 	return p, err
 }
 
+// placeOfAll returns a conversation as nobody in particular sees it.
+func (s *Service) placeOfAll(ctx context.Context, id core.ConversationID) (p place, err error) {
+	if p.conversation, p.members, err = s.conversation(ctx, id); err != nil || p.conversation.Kind != core.Room {
+		return p, err
+	}
+	p.standing, err = s.standingOf(ctx, 0, id)
+	p.conversation = p.standing.room
+	return p, err
+}
+
 // What a message is read from, and its columns.
 const (
 	postedColumns = `m.seq, m.sender_id, COALESCE(u.name, ''), COALESCE(u.avatar, ''), COALESCE(m.client_id, ''), m.text, m.origin,
@@ -72,8 +82,8 @@ func scanMessage(scan func(...any) error) (m core.Message, err error) {
 	return m, err
 }
 
-// messages reads whole messages of a conversation, in the order of the query.
-func (s *Service) messages(ctx context.Context, id core.ConversationID, query string, args ...any) ([]core.Message, error) {
+// messages reads whole messages of a conversation, in the order of the query, for somebody who may read what comes after floor.
+func (s *Service) messages(ctx context.Context, id core.ConversationID, floor core.Seq, query string, args ...any) ([]core.Message, error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -90,12 +100,12 @@ func (s *Service) messages(ctx context.Context, id core.ConversationID, query st
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(list) == 0 {
 		return nil, err
 	}
-	return list, s.addExtras(ctx, id, list)
+	return list, s.addExtras(ctx, id, floor, list)
 }
 
-// message reads one message.
-func (s *Service) message(ctx context.Context, id core.ConversationID, seq core.Seq) (core.Message, error) {
-	list, err := s.messages(ctx, id, `SELECT `+messageColumns+` FROM `+messageTables+` WHERE m.conversation_id = ? AND m.seq = ?`, int64(id), int64(seq))
+// message reads one message for somebody who may read what comes after floor.
+func (s *Service) message(ctx context.Context, id core.ConversationID, seq, floor core.Seq) (core.Message, error) {
+	list, err := s.messages(ctx, id, floor, `SELECT `+messageColumns+` FROM `+messageTables+` WHERE m.conversation_id = ? AND m.seq = ?`, int64(id), int64(seq))
 	if err != nil {
 		return core.Message{}, err
 	}
@@ -110,8 +120,8 @@ const mentionsQuery = `SELECT x.seq, x.user_id FROM json_each(?) j CROSS JOIN me
 	ORDER BY x.seq, x.user_id`
 
 // addExtras fills in the mentions, reactions, quotes and files of messages.
-func (s *Service) addExtras(ctx context.Context, id core.ConversationID, list []core.Message) error {
-	if err := s.addAttachments(ctx, id, list); err != nil {
+func (s *Service) addExtras(ctx context.Context, id core.ConversationID, floor core.Seq, list []core.Message) error {
+	if err := s.addAttachments(ctx, id, floor, list); err != nil {
 		return err
 	}
 	bySeq := make(map[core.Seq]*core.Message, len(list))
@@ -272,7 +282,7 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 		if err != nil {
 			return err
 		}
-		m, err := s.message(ctx, id, seq)
+		m, err := s.message(ctx, id, seq, p.floor)
 		if err != nil {
 			return err
 		}
@@ -286,23 +296,47 @@ func (s *Service) alter(ctx context.Context, actor core.Actor, id core.Conversat
 			return err
 		}
 		if changed {
-			if err := s.numberChange(ctx, id, seq); err != nil {
+			what.By = authorOf(actor)
+			if err := s.changed(ctx, p, seq, what); err != nil {
 				return err
 			}
-			if m, err = s.message(ctx, id, seq); err != nil {
+			if m, err = s.message(ctx, id, seq, p.floor); err != nil {
 				return err
 			}
-			what.Conversation, what.Message, what.By, what.Members = p.conversation, m, authorOf(actor), p.members
-			if what.Hidden, err = s.hiddenFrom(ctx, p, seq); err != nil {
-				return err
-			}
-			s.publishAfter(ctx, what)
 		}
 		if out != nil {
 			*out = m
 		}
 		return nil
 	})
+}
+
+// changed numbers the change of a message and tells everybody of it who may read the message. The event shows what the message answers
+// only if all of them may read that, too.
+func (s *Service) changed(ctx context.Context, p place, seq core.Seq, what core.MessageChanged) error {
+	id := p.conversation.ID
+	err := s.numberChange(ctx, id, seq)
+	if err != nil {
+		return err
+	}
+	if what.Hidden, err = s.hiddenFrom(ctx, p, seq); err != nil {
+		return err
+	}
+	if what.Message, err = s.message(ctx, id, seq, 0); err != nil {
+		return err
+	}
+	if what.Message.Quote != nil {
+		hidden, err := s.hiddenFrom(ctx, p, what.Message.ReplyTo)
+		if err != nil {
+			return err
+		}
+		if len(hidden) > len(what.Hidden) {
+			what.Message.Quote = nil
+		}
+	}
+	what.Conversation, what.Members = p.conversation, p.members
+	s.publishAfter(ctx, what)
+	return nil
 }
 
 // hiddenQuery finds those who came later by their index.
@@ -339,7 +373,7 @@ func (s *Service) Changes(ctx context.Context, actor core.Actor, id core.Convers
 	if err != nil {
 		return nil, fmt.Errorf("changes of conversation %d: %w", id, err)
 	}
-	return s.messages(ctx, id, `SELECT `+messageColumns+` FROM message_change ch
+	return s.messages(ctx, id, p.floor, `SELECT `+messageColumns+` FROM message_change ch
 		JOIN message m ON m.conversation_id = ch.conversation_id AND m.seq = ch.seq
 		LEFT JOIN "user" u ON u.uid = m.sender_id
 		WHERE ch.conversation_id = ? AND ch.change_seq > ? AND m.seq > ? ORDER BY ch.change_seq LIMIT ?`,

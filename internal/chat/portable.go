@@ -31,6 +31,7 @@ type ConversationRecord struct {
 	Topic   string         // of a room
 	Public  bool           // of a room; the lobby always is
 	OpenSeq core.Seq       // what was said before the room was made public
+	Opened  time.Time      // when that was, zero if it always was public
 	Users   [2]core.UserID // of a direct chat, the lower uid first
 	LastSeq core.Seq
 	Change  core.Change // the last change to one of its messages
@@ -107,8 +108,8 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 	return s.export(ctx, actor, "conversations", func(scan func(...any) error) error {
 		var c ConversationRecord
 		var key string
-		var at int64
-		if err := scan(&c.ID, &c.Kind, &c.Name, &c.Topic, &c.Public, &c.OpenSeq, &key, &c.LastSeq, &c.Change, &at); err != nil {
+		var at, opened int64
+		if err := scan(&c.ID, &c.Kind, &c.Name, &c.Topic, &c.Public, &c.OpenSeq, &opened, &key, &c.LastSeq, &c.Change, &at); err != nil {
 			return err
 		}
 		if c.Kind == core.Direct {
@@ -116,13 +117,14 @@ func (s *Service) Conversations(ctx context.Context, actor core.Actor, only core
 				return fmt.Errorf("the users of conversation %d: %w", c.ID, err)
 			}
 		}
-		c.At = time.UnixMilli(at).UTC()
+		c.At, c.Opened = time.UnixMilli(at).UTC(), utc(opened)
 		var err error
 		if c.Restrictions, err = s.restrictions(ctx, c.ID, only); err != nil {
 			return err
 		}
 		return yield(c)
-	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.open_seq, COALESCE(c.direct_key, ''), c.last_seq, c.change_seq, c.created_at FROM conversation c
+	}, `SELECT c.id, c.kind, c.name, c.topic, c.public, c.open_seq, c.opened_at, COALESCE(c.direct_key, ''),
+			c.last_seq, c.change_seq, c.created_at FROM conversation c
 		WHERE c.closed = 0 AND (?1 = 0 OR EXISTS (SELECT 1 FROM member m WHERE m.user_id = ?1 AND m.conversation_id = c.id)) ORDER BY c.id`, int64(only))
 }
 
@@ -282,7 +284,7 @@ func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (
 		len(c.Topic) > maxTopicBytes, clean(c.Topic) != c.Topic:
 		return 0, core.ErrInvalid
 	case c.Kind == core.Room && c.Users == [2]core.UserID{}:
-	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && c.OpenSeq == 0 && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
+	case c.Kind == core.Direct && c.Name == "" && c.Topic == "" && !c.Public && c.OpenSeq == 0 && c.Opened.IsZero() && len(c.Restrictions) == 0 && c.Users[0] < c.Users[1] && c.ID != core.Lobby:
 		key = directKey(c.Users[0], c.Users[1])
 		for _, u := range c.Users {
 			if err := s.userExists(ctx, u); err != nil {
@@ -304,9 +306,12 @@ func (s *Service) adoptConversation(ctx context.Context, c ConversationRecord) (
 	if c.ID > 0 {
 		id = int64(c.ID)
 	}
-	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, topic, public, open_seq, direct_key, change_seq, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-		[]any{id, int(c.Kind), c.Name, c.Topic, c.Public, int64(c.OpenSeq), key, int64(c.Change), c.At.UnixMilli()}, &c.ID)
+	if c.OpenSeq > 0 && c.Opened.IsZero() {
+		c.Opened = time.Now() // an older archive does not say; nobody who comes now shall see too much
+	}
+	err := s.db.QueryRow(ctx, `INSERT INTO conversation (id, kind, name, topic, public, open_seq, opened_at, direct_key, change_seq, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		[]any{id, int(c.Kind), c.Name, c.Topic, c.Public, int64(c.OpenSeq), millis(c.Opened), key, int64(c.Change), c.At.UnixMilli()}, &c.ID)
 	if err != nil {
 		return 0, unlessTwice(err)
 	}

@@ -58,13 +58,13 @@ func (s *Service) history(ctx context.Context, actor core.Actor, id core.Convers
 	limit := bounded(w.Limit)
 	switch {
 	case w.After != nil:
-		return s.messagesAfter(ctx, id, max(*w.After, p.floor), limit)
+		return s.messagesAfter(ctx, id, *w.After, p.floor, limit)
 	case w.Around > 0:
 		older, err := s.messagesBefore(ctx, id, w.Around+1, p.floor, (limit+1)/2)
 		if err != nil {
 			return nil, err
 		}
-		newer, err := s.messagesAfter(ctx, id, max(w.Around, p.floor), limit-len(older))
+		newer, err := s.messagesAfter(ctx, id, w.Around, p.floor, limit-len(older))
 		return append(older, newer...), err
 	case w.Before > 0:
 		return s.messagesBefore(ctx, id, w.Before, p.floor, limit)
@@ -72,13 +72,13 @@ func (s *Service) history(ctx context.Context, actor core.Actor, id core.Convers
 	return s.messagesBefore(ctx, id, p.conversation.LastSeq+1, p.floor, limit)
 }
 
-func (s *Service) messagesAfter(ctx context.Context, id core.ConversationID, after core.Seq, limit int) ([]core.Message, error) {
-	return s.messages(ctx, id, `SELECT `+messageColumns+` FROM `+messageTables+`
-		WHERE m.conversation_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?`, int64(id), int64(after), limit)
+func (s *Service) messagesAfter(ctx context.Context, id core.ConversationID, after, floor core.Seq, limit int) ([]core.Message, error) {
+	return s.messages(ctx, id, floor, `SELECT `+messageColumns+` FROM `+messageTables+`
+		WHERE m.conversation_id = ? AND m.seq > ? ORDER BY m.seq LIMIT ?`, int64(id), int64(max(after, floor)), limit)
 }
 
 func (s *Service) messagesBefore(ctx context.Context, id core.ConversationID, before, floor core.Seq, limit int) ([]core.Message, error) {
-	list, err := s.messages(ctx, id, `SELECT `+messageColumns+` FROM `+messageTables+`
+	list, err := s.messages(ctx, id, floor, `SELECT `+messageColumns+` FROM `+messageTables+`
 		WHERE m.conversation_id = ? AND m.seq < ? AND m.seq > ? ORDER BY m.seq DESC LIMIT ?`, int64(id), int64(before), int64(floor), limit)
 	slices.Reverse(list)
 	return list, err
@@ -91,7 +91,7 @@ func (s *Service) Message(ctx context.Context, actor core.Actor, id core.Convers
 		err = core.ErrMessageNotFound
 	}
 	if err == nil {
-		m, err = s.message(ctx, id, seq)
+		m, err = s.message(ctx, id, seq, p.floor)
 	}
 	if err != nil {
 		return core.Message{}, fmt.Errorf("message %d of conversation %d: %w", seq, id, err)

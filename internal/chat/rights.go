@@ -69,6 +69,8 @@ type standing struct {
 	admin      bool      // of the server
 	joined     core.Seq
 	opened     core.Seq // what was said before the room was made public
+	joinedAt   time.Time
+	openedAt   time.Time // zero if the room always was public
 	mutedUntil time.Time
 	shutOut    bool
 }
@@ -86,18 +88,19 @@ func (s *Service) standing(ctx context.Context, actor core.Actor, room core.Conv
 // standingOf is standing without what the server's admins are beside.
 func (s *Service) standingOf(ctx context.Context, user core.UserID, room core.ConversationID) (standing, error) {
 	st := standing{room: core.Conversation{ID: room, Kind: core.Room}}
-	var until int64
-	err := s.db.QueryRow(ctx, `SELECT c.name, c.topic, c.public, c.last_seq, c.open_seq,
-			COALESCE(m.role, 0), COALESCE(m.joined_seq, 0), COALESCE(r.muted_until, 0), COALESCE(r.shut_out, 0)
+	var until, joined, opened int64
+	err := s.db.QueryRow(ctx, `SELECT c.name, c.topic, c.public, c.last_seq, c.open_seq, c.opened_at,
+			COALESCE(m.role, 0), COALESCE(m.joined_seq, 0), COALESCE(m.joined_at, 0), COALESCE(r.muted_until, 0), COALESCE(r.shut_out, 0)
 		FROM conversation c
 		LEFT JOIN member m ON m.user_id = ?1 AND m.conversation_id = c.id
 		LEFT JOIN restriction r ON r.conversation_id = c.id AND r.user_id = ?1
 		WHERE c.id = ?2 AND c.kind = 2 AND c.closed = 0`, []any{int64(user), int64(room)},
-		&st.room.Name, &st.room.Topic, &st.room.Public, &st.room.LastSeq, &st.opened, &st.role, &st.joined, &until, &st.shutOut)
+		&st.room.Name, &st.room.Topic, &st.room.Public, &st.room.LastSeq, &st.opened, &opened,
+		&st.role, &st.joined, &joined, &until, &st.shutOut)
 	if errors.Is(err, sql.ErrNoRows) {
 		return st, core.ErrConversationNotFound
 	}
-	st.mutedUntil = moment(until)
+	st.mutedUntil, st.joinedAt, st.openedAt = moment(until), moment(joined), moment(opened)
 	return st, err
 }
 
@@ -108,6 +111,17 @@ func (st standing) floor() core.Seq {
 		return min(st.joined, st.opened)
 	}
 	return st.joined
+}
+
+// since is floor for what was shared in the room: from when on it is theirs to see, the zero time for all of it. The lobby's is everybody's.
+func (st standing) since() time.Time {
+	switch {
+	case st.room.ID == core.Lobby:
+		return time.Time{}
+	case st.room.Public && st.openedAt.Before(st.joinedAt):
+		return st.openedAt
+	}
+	return st.joinedAt
 }
 
 // may returns nil, core.ErrForbidden, core.ErrMuted, or core.ErrConversationNotFound for who may not know of the room.

@@ -139,7 +139,9 @@ func (s *Service) EditRoom(ctx context.Context, actor core.Actor, id core.Conver
 			return nil
 		}
 		_, err = s.db.Exec(ctx, `UPDATE conversation SET name = ?1, topic = ?2, public = ?3,
-			open_seq = CASE WHEN ?3 > public THEN last_seq ELSE open_seq END WHERE id = ?4`, room.Name, room.Topic, room.Public, int64(id))
+			open_seq = CASE WHEN ?3 > public THEN last_seq ELSE open_seq END,
+			opened_at = CASE WHEN ?3 > public THEN ?5 ELSE opened_at END WHERE id = ?4`,
+			room.Name, room.Topic, room.Public, int64(id), time.Now().UnixMilli())
 		s.publishAfter(ctx, core.RoomChanged{Room: room, By: authorOf(actor)})
 		return err
 	})

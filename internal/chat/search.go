@@ -90,12 +90,16 @@ func (s *Service) search(ctx context.Context, actor core.Actor, q Search) (Found
 		return Found{}, err
 	}
 	places, next := hunt.page(limit)
-	hits, err := s.load(ctx, places)
+	hits, err := s.load(ctx, where, places)
 	return Found{hits, next}, err
 }
 
 // load reads the messages that were found.
-func (s *Service) load(ctx context.Context, places []position) ([]Hit, error) {
+func (s *Service) load(ctx context.Context, where []stretch, places []position) ([]Hit, error) {
+	floors := map[core.ConversationID]core.Seq{}
+	for _, c := range where {
+		floors[c.id] = c.floor
+	}
 	seqs := map[core.ConversationID][]core.Seq{}
 	for _, p := range places {
 		seqs[p.conversation] = append(seqs[p.conversation], p.seq)
@@ -106,7 +110,7 @@ func (s *Service) load(ctx context.Context, places []position) ([]Hit, error) {
 		if err != nil {
 			return nil, err
 		}
-		read, err := s.messages(ctx, id, `SELECT `+messageColumns+` FROM `+messageTables+`
+		read, err := s.messages(ctx, id, floors[id], `SELECT `+messageColumns+` FROM `+messageTables+`
 			WHERE m.conversation_id = ? AND m.seq IN (SELECT value FROM json_each(?))`, int64(id), string(which))
 		if err != nil {
 			return nil, err

@@ -260,10 +260,15 @@ func (s *Service) OpenDirect(ctx context.Context, actor core.Actor, user core.Us
 	return s.Chat(ctx, actor, p.conversation.ID)
 }
 
-// MayRead returns nil if the actor may read a conversation, core.ErrConversationNotFound if they may not.
-func (s *Service) MayRead(ctx context.Context, actor core.Actor, id core.ConversationID) error {
-	_, err := s.place(ctx, actor, id, toRead)
-	return err
+// FilesSince returns from when on what was shared in a conversation is the actor's to see, the zero time if all of it is;
+// core.ErrConversationNotFound if they may not read it. It is the same for files as for messages: in a private room what came since
+// they did, and what came since a room is public for everybody.
+func (s *Service) FilesSince(ctx context.Context, actor core.Actor, id core.ConversationID) (time.Time, error) {
+	p, err := s.place(ctx, actor, id, toRead)
+	if err != nil || p.conversation.Kind == core.Direct {
+		return time.Time{}, err
+	}
+	return p.standing.since(), nil
 }
 
 // MayPost returns nil if the actor may say something in a conversation, else what is against it.

@@ -235,6 +235,33 @@ func (w *writer) store(ctx context.Context, e *entry, a *allotment, now time.Tim
 	if e.fresh == nil {
 		e.fresh = e.messages
 	}
+	return w.hideQuotes(ctx, e)
+}
+
+// hideQuotes takes from what everybody will hear the quotes of what not everybody may read. Their author gets them.
+func (w *writer) hideQuotes(ctx context.Context, e *entry) error {
+	quotes := func(m core.Message) bool { return m.Quote != nil }
+	if e.conversation.Kind != core.Room || !slices.ContainsFunc(e.fresh, quotes) {
+		return nil
+	}
+	at, err := w.s.placeOfAll(ctx, e.conversation.ID) // as the room is now
+	if err != nil {
+		return err
+	}
+	told := slices.Clone(e.fresh)
+	for i := range told {
+		if !quotes(told[i]) {
+			continue
+		}
+		hidden, err := w.s.hiddenFrom(ctx, at, told[i].ReplyTo)
+		if err != nil {
+			return err
+		}
+		if len(hidden) > 0 {
+			told[i].Quote = nil
+		}
+	}
+	e.fresh = told
 	return nil
 }
 

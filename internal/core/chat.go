@@ -88,7 +88,7 @@ type Message struct {
 	Origin   Gateway // where it was typed
 	At       time.Time
 	ReplyTo  Seq      // the message in the same conversation that it answers, 0 if none
-	Quote    *Quote   // the beginning of that message, nil if there is none any more
+	Quote    *Quote   // the beginning of that message, nil if there is none any more, or if it is not for all who see this
 	File     *File    // what is attached, nil if nothing is; with FileGone only its ID is known
 	FileGone bool     // what was attached is deleted
 	Again    bool     // what was just posted was stored before: it is as it was sent, not as it may be now
@@ -100,7 +100,8 @@ type Message struct {
 	Reactions []Reaction // by emoji, in the order in which each was first given
 }
 
-// Quote is what an answer shows of the message that it answers. Whoever may read the answer may read it.
+// Quote is what an answer shows of the message that it answers: to those who may read that themselves. What is told to many at once
+// shows it only if all of them may.
 type Quote struct {
 	Author Author
 	Text   string // at most MaxQuote characters, "" of a file alone

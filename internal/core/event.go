@@ -104,14 +104,16 @@ const (
 	Edited  ChangeKind = 1
 	Deleted ChangeKind = 2
 	Reacted ChangeKind = 3 // or a reaction was taken back
+	// FileChanged: what is attached to it was deleted, or has other content.
+	FileChanged ChangeKind = 4
 )
 
 // MessageChanged says that a message is otherwise than it was. Changes of one conversation come in their order.
 type MessageChanged struct {
 	Conversation Conversation
 	Kind         ChangeKind
-	Message      Message // as it is now; its Change is the change's number
-	By           Author
+	Message      Message  // as it is now; its Change is the change's number
+	By           Author   // nobody if its file has changed
 	Emoji        string   // of a reaction that was given, "" if it was taken back
 	Members      []UserID // of a direct chat: both users; nil for a room
 	Hidden       []UserID // who came to the room too late to read the message, in the order of their uids

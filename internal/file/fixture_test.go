@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,6 +48,9 @@ type town struct {
 	dir        string
 	db         *store.DB
 	goroutines *obs.Goroutines
+
+	mu     sync.Mutex // guards events
+	events []core.Event
 }
 
 func newTown(t testing.TB, limits Config) *town {
@@ -58,7 +62,7 @@ func newTown(t testing.TB, limits Config) *town {
 	tw.must(err)
 	contacts := contact.New(db, strings.ToLower, func(core.Event) {}, contact.Config{})
 	rooms := chat.New(chat.Config{
-		DB: db, Audit: audit.New(db), Contacts: contacts, Publish: func(core.Event) {}, Log: log, Metrics: metrics,
+		DB: db, Audit: audit.New(db), Contacts: contacts, Publish: tw.publish, Log: log, Metrics: metrics,
 		Goroutines: obs.NewGoroutines(log), // its own, for they run until it is closed
 	})
 	tw.rooms = rooms
@@ -77,10 +81,30 @@ func newTown(t testing.TB, limits Config) *town {
 	for _, a := range []core.Actor{ann, bob} {
 		tw.must(db.Update(context.Background(), func(ctx context.Context) error { return rooms.JoinLobby(ctx, a.User()) }))
 	}
+	rooms.OnDetach(func(ctx context.Context, file core.FileID, by core.UserID) error { return tw.Detach(ctx, file, by) })
 	limits.DB, limits.Rooms, limits.Audit, limits.Log, limits.Goroutines = db, rooms, audit.New(db), log, tw.goroutines
 	tw.Service = &Service{cfg: limits}
 	tw.restart()
 	return tw
+}
+
+func (tw *town) publish(ev core.Event) {
+	tw.mu.Lock()
+	defer tw.mu.Unlock()
+	tw.events = append(tw.events, ev)
+}
+
+// changes returns what of messages has changed since it was called last.
+func (tw *town) changes() (list []core.MessageChanged) {
+	tw.mu.Lock()
+	defer tw.mu.Unlock()
+	for _, ev := range tw.events {
+		if c, ok := ev.(core.MessageChanged); ok {
+			list = append(list, c)
+		}
+	}
+	tw.events = nil
+	return list
 }
 
 // restart gives the town a new service, as after a crash: nothing of what the old one was doing is ended.
@@ -92,6 +116,7 @@ func (tw *town) restart() {
 	cfg.Blobs, cfg.Metrics = disk, obs.NewMetrics()
 	tw.Service, err = New(context.Background(), cfg)
 	tw.must(err)
+	tw.OnChange(tw.rooms.FilesChanged)
 	tw.free = func() (uint64, bool) { return 1 << 40, true }
 }
 
@@ -242,5 +267,7 @@ func (tw *town) thumbnail(actor core.Actor, id core.FileID) ([]byte, error) {
 	_, err = b.ReadFrom(r)
 	return b.Bytes(), err
 }
+
+func nothing(context.Context) error { return nil }
 
 func date(y int) time.Time { return time.Date(y, 1, 1, 0, 0, 0, 0, time.UTC) }

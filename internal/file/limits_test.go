@@ -56,7 +56,7 @@ func TestTotalsAreForThoseWhoAdminister(t *testing.T) {
 // All files of a folder were sorted for each page of them.
 func TestAPageOfFilesIsReadAlongAnIndex(t *testing.T) {
 	tw := newTown(t, Config{})
-	rows, err := tw.db.Query(t.Context(), `EXPLAIN QUERY PLAN `+newestQuery, 1, 0, 50, 0)
+	rows, err := tw.db.Query(t.Context(), `EXPLAIN QUERY PLAN `+newestQuery, 0, 0, 1, 0, 50, 0)
 	tw.must(err)
 	defer rows.Close()
 	for rows.Next() {

@@ -51,6 +51,9 @@ func (w *Writer) store(ctx context.Context, f stored) (stored, error) {
 	if f.ID = old.ID; f.ID != 0 {
 		err = s.replace(ctx, f)
 		s.removeAfterCommit(ctx, old.blobs())
+		if err == nil {
+			err = s.changed(ctx, []core.FileID{f.ID})
+		}
 	} else {
 		f.ID, err = s.insert(ctx, f)
 	}

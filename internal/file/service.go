@@ -22,8 +22,9 @@ import (
 
 // Rooms answers who may do what in a conversation.
 type Rooms interface {
-	// MayRead returns core.ErrConversationNotFound if the actor is not in it.
-	MayRead(ctx context.Context, actor core.Actor, id core.ConversationID) error
+	// FilesSince returns from when on what was shared in it is the actor's to see, the zero time for all of it, and
+	// core.ErrConversationNotFound if the actor is not in it.
+	FilesSince(ctx context.Context, actor core.Actor, id core.ConversationID) (time.Time, error)
 	// MayPost is asked for uploads. It returns an error for who may not read it, and for who may not write in it now.
 	MayPost(ctx context.Context, actor core.Actor, id core.ConversationID) error
 	// MayModerate returns an error for who may not remove what others have posted.
@@ -62,6 +63,7 @@ type Service struct {
 	linkKey  []byte
 	files    atomic.Int64 // at the last Sweep
 	bytes    atomic.Int64 // at the last Sweep
+	changing []func(ctx context.Context, files []core.FileID) error
 }
 
 // New returns the service. All of Config's pointers must be set.
@@ -82,15 +84,25 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	return s, nil
 }
 
-// mayRead returns nil if the actor may read the conversation, else core.ErrLoginRequired or core.ErrConversationNotFound.
-func (s *Service) mayRead(ctx context.Context, actor core.Actor, area core.ConversationID) error {
+// view is what of a conversation's files somebody sees: what was shared since they may read along, and what is their own.
+type view struct {
+	since time.Time
+	user  core.UserID
+}
+
+func (v view) shows(f core.File) bool { return f.Owner.ID == v.user || !f.At.Before(v.since) }
+
+// viewOf returns what the actor sees of a conversation's files, else core.ErrLoginRequired or core.ErrConversationNotFound.
+func (s *Service) viewOf(ctx context.Context, actor core.Actor, area core.ConversationID) (v view, err error) {
 	if actor.Operator() {
-		return nil
+		return v, nil
 	}
 	if !actor.Known() {
-		return core.ErrLoginRequired
+		return v, core.ErrLoginRequired
 	}
-	return s.cfg.Rooms.MayRead(ctx, actor, area)
+	v.user = actor.User()
+	v.since, err = s.cfg.Rooms.FilesSince(ctx, actor, area)
+	return v, err
 }
 
 // finder finds a stored thing again and again, and each time asks whether it may still be read.
@@ -98,31 +110,43 @@ type finder func(context.Context) (stored, error)
 
 // readable finds what the actor may read.
 func (s *Service) readable(actor core.Actor, id core.FileID) finder {
-	return func(ctx context.Context) (stored, error) { return s.find(ctx, actor, id) }
+	return func(ctx context.Context) (stored, error) {
+		f, _, err := s.find(ctx, actor, id)
+		return f, err
+	}
 }
 
-// find returns a stored thing that the actor may read, else core.ErrFileNotFound.
-func (s *Service) find(ctx context.Context, actor core.Actor, id core.FileID) (stored, error) {
+// find returns a stored thing that the actor sees, and what else they see there; core.ErrFileNotFound if they do not.
+func (s *Service) find(ctx context.Context, actor core.Actor, id core.FileID) (stored, view, error) {
+	f, v, err := s.inside(ctx, actor, id)
+	if err == nil && !v.shows(f.File) {
+		err = core.ErrFileNotFound
+	}
+	return f, v, err
+}
+
+// inside is find for whatever the conversation has that the actor reads, of whatever age.
+func (s *Service) inside(ctx context.Context, actor core.Actor, id core.FileID) (f stored, v view, err error) {
 	if !actor.Known() && !actor.Operator() {
-		return stored{}, core.ErrLoginRequired
+		return stored{}, v, core.ErrLoginRequired
 	}
-	f, err := s.byID(ctx, id)
-	if err != nil {
-		return stored{}, err
+	if f, err = s.byID(ctx, id); err != nil {
+		return stored{}, v, err
 	}
-	err = s.mayRead(ctx, actor, f.Area)
+	v, err = s.viewOf(ctx, actor, f.Area)
 	if errors.Is(err, core.ErrConversationNotFound) {
 		err = core.ErrFileNotFound // who may not read the room is not told what is in it
 	}
-	return f, err
+	return f, v, err
 }
 
 // List returns what is in a folder of a conversation, 0 for its top, the newest last.
 func (s *Service) List(ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID) ([]core.File, error) {
-	if err := s.mayList(ctx, actor, area, parent); err != nil {
+	v, err := s.mayList(ctx, actor, area, parent)
+	if err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
 	}
-	list, err := s.children(ctx, area, parent)
+	list, err := s.children(ctx, v, area, parent)
 	if err != nil {
 		return nil, fmt.Errorf("list files: %w", err)
 	}
@@ -133,36 +157,42 @@ func (s *Service) List(ctx context.Context, actor core.Actor, area core.Conversa
 func (s *Service) Page(
 	ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID, skip, most int,
 ) (list []core.File, total int, err error) {
-	if err := s.mayList(ctx, actor, area, parent); err != nil {
+	v, err := s.mayList(ctx, actor, area, parent)
+	if err != nil {
 		return nil, 0, fmt.Errorf("list files: %w", err)
 	}
-	if list, total, err = s.someChildren(ctx, area, parent, skip, most); err != nil {
+	if list, total, err = s.someChildren(ctx, v, area, parent, skip, most); err != nil {
 		return nil, 0, fmt.Errorf("list files: %w", err)
 	}
 	return list, total, nil
 }
 
-// mayList returns nil if the actor may see what is in a folder.
-func (s *Service) mayList(ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID) error {
-	if err := s.mayRead(ctx, actor, area); err != nil || parent == 0 {
-		return err
+// mayList returns what the actor sees in a folder, or why they do not.
+func (s *Service) mayList(ctx context.Context, actor core.Actor, area core.ConversationID, parent core.FileID) (view, error) {
+	v, err := s.viewOf(ctx, actor, area)
+	if err != nil || parent == 0 {
+		return v, err
 	}
 	f, err := s.byID(ctx, parent)
-	if err == nil && (f.Kind != core.Folder || f.Area != area) {
+	if err == nil && (f.Kind != core.Folder || f.Area != area || !v.shows(f.File)) {
 		err = core.ErrFileNotFound
 	}
-	return err
+	return v, err
 }
 
 // Find returns what stands at the top of a conversation under a name.
 func (s *Service) Find(ctx context.Context, actor core.Actor, area core.ConversationID, name string) (core.File, error) {
-	if err := s.mayRead(ctx, actor, area); err != nil {
+	v, err := s.viewOf(ctx, actor, area)
+	if err != nil {
 		return core.File{}, fmt.Errorf("find a file: %w", err)
 	}
 	if len(name) > maxRaw {
 		return core.File{}, fmt.Errorf("find a file: %w", core.ErrFileNotFound)
 	}
 	f, err := s.byName(ctx, area, 0, norm.NFC.String(name))
+	if err == nil && !v.shows(f.File) {
+		err = core.ErrFileNotFound
+	}
 	if err != nil {
 		return core.File{}, fmt.Errorf("find a file: %w", err)
 	}
@@ -171,14 +201,14 @@ func (s *Service) Find(ctx context.Context, actor core.Actor, area core.Conversa
 
 // Tree returns all plain files below a folder, in the order of their paths as sent.
 func (s *Service) Tree(ctx context.Context, actor core.Actor, folder core.FileID) ([]core.File, error) {
-	f, err := s.find(ctx, actor, folder)
+	f, v, err := s.find(ctx, actor, folder)
 	if err == nil && f.Kind != core.Folder {
 		err = core.ErrFileNotFound
 	}
 	if err != nil {
 		return nil, fmt.Errorf("list a folder: %w", err)
 	}
-	list, err := s.filesBelow(ctx, folder)
+	list, err := s.filesBelow(ctx, v, folder)
 	if err != nil {
 		return nil, fmt.Errorf("list a folder: %w", err)
 	}
@@ -187,7 +217,7 @@ func (s *Service) Tree(ctx context.Context, actor core.Actor, folder core.FileID
 
 // Get returns a file or a folder.
 func (s *Service) Get(ctx context.Context, actor core.Actor, id core.FileID) (core.File, error) {
-	f, err := s.find(ctx, actor, id)
+	f, _, err := s.find(ctx, actor, id)
 	if err != nil {
 		return core.File{}, fmt.Errorf("get a file: %w", err)
 	}
@@ -224,6 +254,25 @@ func (s *Service) open(ctx context.Context, find finder) (stored, io.ReadSeekClo
 	}
 }
 
+// OnChange has fn called for files that are deleted or get other content, in the unit of work that does it. It must be called before
+// the service is used.
+func (s *Service) OnChange(fn func(ctx context.Context, files []core.FileID) error) {
+	s.changing = append(s.changing, fn)
+}
+
+// changed is called after files were deleted or replaced, in the same unit of work.
+func (s *Service) changed(ctx context.Context, files []core.FileID) error {
+	if len(files) == 0 {
+		return nil
+	}
+	for _, fn := range s.changing {
+		if err := fn(ctx, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Delete removes a file, or a folder with all in it. Only its owner and those who administer the server or the room may.
 func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin, id core.FileID) error {
 	err := s.db.Update(ctx, func(ctx context.Context) error {
@@ -231,11 +280,14 @@ func (s *Service) Delete(ctx context.Context, actor core.Actor, from core.Origin
 		if err != nil {
 			return err
 		}
-		blobs, err := s.deleteTree(ctx, id)
+		ids, blobs, err := s.deleteTree(ctx, id)
 		if err != nil {
 			return err
 		}
 		s.removeAfterCommit(ctx, blobs)
+		if err := s.changed(ctx, ids); err != nil {
+			return err
+		}
 		return s.cfg.Audit.Record(ctx, actor, "file.delete", target(id), describe(f.File), from)
 	})
 	if err != nil {
@@ -248,7 +300,7 @@ func (s *Service) mayDelete(ctx context.Context, actor core.Actor, id core.FileI
 	if administers(actor) {
 		return s.byID(ctx, id)
 	}
-	f, err := s.find(ctx, actor, id)
+	f, _, err := s.inside(ctx, actor, id)
 	if err == nil && f.Owner.ID != actor.User() {
 		err = s.cfg.Rooms.MayModerate(ctx, actor, f.Area)
 	}

@@ -92,30 +92,45 @@ func (s *Service) many(ctx context.Context, query string, args ...any) (list []c
 	return list, rows.Err()
 }
 
-func (s *Service) children(ctx context.Context, area core.ConversationID, parent core.FileID) ([]core.File, error) {
-	return s.many(ctx, `SELECT `+columns+fromFile+`WHERE f.conversation_id = ? AND f.parent_id = ? ORDER BY f.created_at, f.id`,
-		int64(area), int64(parent))
+// What a view shows, as a condition.
+const seen = ` AND (f.created_at >= ?1 OR f.owner_id = ?2) `
+
+// args are the arguments of a query with the condition: its own are ?3 and so on.
+func (v view) args(more ...any) []any { return append([]any{millis(v.since), int64(v.user)}, more...) }
+
+// millis is what is stored of a time, 0 of the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func (s *Service) children(ctx context.Context, v view, area core.ConversationID, parent core.FileID) ([]core.File, error) {
+	return s.many(ctx, `SELECT `+columns+fromFile+`WHERE f.conversation_id = ?3 AND f.parent_id = ?4`+seen+`ORDER BY f.created_at, f.id`,
+		v.args(int64(area), int64(parent))...)
 }
 
 // newestQuery reads a page along an index: there may be a hundred thousand files, which would have to be sorted for each.
-const newestQuery = `SELECT ` + columns + fromFile + `WHERE f.conversation_id = ? AND f.parent_id = ?
-	ORDER BY f.created_at DESC, f.id DESC LIMIT ? OFFSET ?`
+const newestQuery = `SELECT ` + columns + fromFile + `WHERE f.conversation_id = ?3 AND f.parent_id = ?4` + seen + `
+	ORDER BY f.created_at DESC, f.id DESC LIMIT ?5 OFFSET ?6`
 
 func (s *Service) someChildren(
-	ctx context.Context, area core.ConversationID, parent core.FileID, skip, most int,
+	ctx context.Context, v view, area core.ConversationID, parent core.FileID, skip, most int,
 ) (list []core.File, total int, err error) {
-	err = s.db.QueryRow(ctx, `SELECT count(*) FROM file WHERE conversation_id = ? AND parent_id = ?`, []any{int64(area), int64(parent)}, &total)
+	err = s.db.QueryRow(ctx, `SELECT count(*) FROM file f WHERE f.conversation_id = ?3 AND f.parent_id = ?4`+seen,
+		v.args(int64(area), int64(parent)), &total)
 	if err != nil {
 		return nil, 0, err
 	}
-	list, err = s.many(ctx, newestQuery, int64(area), int64(parent), most, skip)
+	list, err = s.many(ctx, newestQuery, v.args(int64(area), int64(parent), most, skip)...)
 	return list, total, err
 }
 
-func (s *Service) filesBelow(ctx context.Context, folder core.FileID) ([]core.File, error) {
+func (s *Service) filesBelow(ctx context.Context, v view, folder core.FileID) ([]core.File, error) {
 	return s.many(ctx, `WITH RECURSIVE below (id) AS (
-		SELECT id FROM file WHERE parent_id = ? UNION ALL SELECT c.id FROM file c JOIN below b ON c.parent_id = b.id)
-	SELECT `+columns+fromFile+`JOIN below ON below.id = f.id WHERE f.kind = 1 ORDER BY f.sent, f.id`, int64(folder))
+		SELECT id FROM file WHERE parent_id = ?3 UNION ALL SELECT c.id FROM file c JOIN below b ON c.parent_id = b.id)
+	SELECT `+columns+fromFile+`JOIN below ON below.id = f.id WHERE f.kind = 1`+seen+`ORDER BY f.sent, f.id`, v.args(int64(folder))...)
 }
 
 // insert stores a new file or folder and returns its id.
@@ -145,42 +160,41 @@ func (s *Service) setThumbnail(ctx context.Context, f stored, key string) (bool,
 	return n == 1, err
 }
 
-// deleteTree deletes a row and all below it, and returns the blobs that they had.
-func (s *Service) deleteTree(ctx context.Context, id core.FileID) ([]string, error) {
-	_, blobs, err := s.deleted(ctx, `WITH RECURSIVE tree (id) AS (
+// deleteTree deletes a row and all below it, and returns what they were and the blobs that they had.
+func (s *Service) deleteTree(ctx context.Context, id core.FileID) ([]core.FileID, []string, error) {
+	return s.deleted(ctx, `WITH RECURSIVE tree (id) AS (
 		SELECT ? UNION ALL SELECT c.id FROM file c JOIN tree t ON c.parent_id = t.id)
-	DELETE FROM file WHERE id IN (SELECT id FROM tree) RETURNING COALESCE(blob, ''), COALESCE(thumbnail, '')`, int64(id))
-	return blobs, err
+	DELETE FROM file WHERE id IN (SELECT id FROM tree) RETURNING id, COALESCE(blob, ''), COALESCE(thumbnail, '')`, int64(id))
 }
 
 // deleteSomeOf deletes some of what a conversation shares, folders as well.
-func (s *Service) deleteSomeOf(ctx context.Context, area core.ConversationID, limit int) (int, []string, error) {
+func (s *Service) deleteSomeOf(ctx context.Context, area core.ConversationID, limit int) ([]core.FileID, []string, error) {
 	return s.deleted(ctx, `DELETE FROM file WHERE id IN (SELECT id FROM file WHERE conversation_id = ? LIMIT ?)
-	RETURNING COALESCE(blob, ''), COALESCE(thumbnail, '')`, int64(area), limit)
+	RETURNING id, COALESCE(blob, ''), COALESCE(thumbnail, '')`, int64(area), limit)
 }
 
-// deleteFilesBefore deletes limit files at most that are older than at, and returns how many and the blobs that they had.
-func (s *Service) deleteFilesBefore(ctx context.Context, at time.Time, limit int) (int, []string, error) {
+// deleteFilesBefore deletes limit files at most that are older than at, and returns which and the blobs that they had.
+func (s *Service) deleteFilesBefore(ctx context.Context, at time.Time, limit int) ([]core.FileID, []string, error) {
 	return s.deleted(ctx, `DELETE FROM file WHERE id IN (
 		SELECT id FROM file WHERE kind = 1 AND created_at < ? LIMIT ?)
-	RETURNING COALESCE(blob, ''), COALESCE(thumbnail, '')`, at.UnixMilli(), limit)
+	RETURNING id, COALESCE(blob, ''), COALESCE(thumbnail, '')`, at.UnixMilli(), limit)
 }
 
-// deleted runs a query that deletes rows, and returns how many and their blobs.
-func (s *Service) deleted(ctx context.Context, query string, args ...any) (n int, blobs []string, err error) {
+// deleted runs a query that deletes rows, and returns which and their blobs.
+func (s *Service) deleted(ctx context.Context, query string, args ...any) (ids []core.FileID, blobs []string, err error) {
 	rows, err := s.db.Query(ctx, query, args...)
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	for ; rows.Next(); n++ {
+	for rows.Next() {
 		var f stored
-		if err := rows.Scan(&f.blob, &f.thumbnail); err != nil {
-			return 0, nil, err
+		if err := rows.Scan((*int64)(&f.ID), &f.blob, &f.thumbnail); err != nil {
+			return nil, nil, err
 		}
-		blobs = append(blobs, f.blobs()...)
+		ids, blobs = append(ids, f.ID), append(blobs, f.blobs()...)
 	}
-	return n, blobs, rows.Err()
+	return ids, blobs, rows.Err()
 }
 
 // deleteEmptyFoldersBefore deletes folders that are older than at and have nothing in them, and returns how many.

@@ -56,8 +56,12 @@ func (s *Service) expire(ctx context.Context) (expired int, err error) {
 		}
 		n, blobs := 0, []string(nil)
 		err := s.db.Update(ctx, func(ctx context.Context) (err error) {
-			n, blobs, err = s.deleteFilesBefore(ctx, before, sweepBatch)
-			return err
+			var ids []core.FileID
+			if ids, blobs, err = s.deleteFilesBefore(ctx, before, sweepBatch); err != nil {
+				return err
+			}
+			n = len(ids)
+			return s.changed(ctx, ids)
 		})
 		if err != nil {
 			return expired, err
@@ -70,14 +74,14 @@ func (s *Service) expire(ctx context.Context) (expired int, err error) {
 }
 
 // Abandon deletes some of what was shared in a room that is closed, and reports whether there is more. It is called in a unit
-// of work.
+// of work, when there are no messages any more that would show it.
 func (s *Service) Abandon(ctx context.Context, room core.ConversationID) (more bool, err error) {
-	n, blobs, err := s.deleteSomeOf(ctx, room, sweepBatch)
+	ids, blobs, err := s.deleteSomeOf(ctx, room, sweepBatch)
 	if err != nil {
 		return false, fmt.Errorf("delete the files of room %d: %w", room, err)
 	}
 	s.removeAfterCommit(ctx, blobs)
-	return n == sweepBatch, nil
+	return len(ids) == sweepBatch, nil
 }
 
 // Detach deletes a file that only a message showed which is deleted now, if it was that message's author who had shared it. It is called
@@ -90,7 +94,10 @@ func (s *Service) Detach(ctx context.Context, id core.FileID, by core.UserID) er
 	if err != nil {
 		return fmt.Errorf("delete file %d: %w", id, err)
 	}
-	blobs, err := s.deleteTree(ctx, id)
+	ids, blobs, err := s.deleteTree(ctx, id)
+	if err == nil {
+		err = s.changed(ctx, ids)
+	}
 	if err != nil {
 		return fmt.Errorf("delete file %d: %w", id, err)
 	}

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,24 @@ import (
 
 	"github.com/pressly/goose/v3"
 )
+
+// Of rooms that had been made public before it was kept when, newcomers were shown all files.
+func TestRoomsThatWereMadePublicEarlierKnowWhen(t *testing.T) {
+	path := olderAt(t, 20261121190100)
+	old, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = old.ExecContext(t.Context(), `UPDATE conversation SET public = 1, open_seq = 2 WHERE id = 7`)
+	if err := errors.Join(err, old.Close()); err != nil {
+		t.Fatal(err)
+	}
+	var got string
+	err = openAt(t, path).QueryRow(context.Background(), `SELECT group_concat(opened_at) FROM (SELECT opened_at FROM conversation ORDER BY id)`, nil, &got)
+	if err != nil || got != "0,9" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
 
 // olderAt makes a database with the schema of an older version, in which something has happened.
 func olderAt(t *testing.T, version int64) (path string) {

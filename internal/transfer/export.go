@@ -299,7 +299,7 @@ func (e *export) conversations(ctx context.Context, put func(any) error) error {
 	return e.Chat.Conversations(ctx, e.actor, e.person.ID, func(c chat.ConversationRecord) error {
 		if own, ok := e.own[c.ID]; ok {
 			c.LastSeq = core.Seq(len(own))
-			c.Public, c.OpenSeq = c.Public && c.ID == core.Lobby, 0 // a room with one person's words is for nobody else
+			c.Public, c.OpenSeq, c.Opened = c.Public && c.ID == core.Lobby, 0, time.Time{} // a room with one person's words is for nobody else
 		}
 		return put(lineOfConversation(c))
 	})

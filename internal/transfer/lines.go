@@ -108,6 +108,7 @@ type conversationLine struct {
 	Topic   string              `json:"topic,omitzero"`
 	Public  bool                `json:"public,omitzero"`
 	OpenSeq core.Seq            `json:"open_seq,omitzero"`
+	Opened  stamp               `json:"opened,omitzero"`
 	Users   []core.UserID       `json:"users,omitempty"`
 	LastSeq core.Seq            `json:"last_seq"`
 	Change  core.Change         `json:"change,omitzero"`
@@ -125,7 +126,7 @@ type restrictionLine struct {
 
 func lineOfConversation(c chat.ConversationRecord) conversationLine {
 	l := conversationLine{
-		ID: c.ID, Kind: kind(c.Kind), Name: c.Name, Topic: c.Topic, Public: c.Public, OpenSeq: c.OpenSeq, LastSeq: c.LastSeq, Change: c.Change,
+		ID: c.ID, Kind: kind(c.Kind), Name: c.Name, Topic: c.Topic, Public: c.Public, OpenSeq: c.OpenSeq, Opened: stamp(c.Opened), LastSeq: c.LastSeq, Change: c.Change,
 		Created: stamp(c.At),
 	}
 	for _, r := range c.Restrictions {
@@ -139,7 +140,7 @@ func lineOfConversation(c chat.ConversationRecord) conversationLine {
 
 func (l conversationLine) record() chat.ConversationRecord {
 	r := chat.ConversationRecord{
-		ID: l.ID, Kind: core.ConversationKind(l.Kind), Name: l.Name, Topic: l.Topic, Public: l.Public, OpenSeq: l.OpenSeq, LastSeq: l.LastSeq, Change: l.Change,
+		ID: l.ID, Kind: core.ConversationKind(l.Kind), Name: l.Name, Topic: l.Topic, Public: l.Public, OpenSeq: l.OpenSeq, Opened: time.Time(l.Opened), LastSeq: l.LastSeq, Change: l.Change,
 		At: time.Time(l.Created),
 	}
 	copy(r.Users[:], l.Users)

@@ -59,7 +59,7 @@ type message struct {
 	Deleted        bool                `json:"deleted"`
 	Change         core.Change         `json:"change" doc:"the number of its last change in the conversation, 0 if it is as it was sent"`
 	ReplyTo        core.Seq            `json:"reply_to,omitzero" doc:"the message that it answers"`
-	Quote          *quote              `json:"quote,omitzero" doc:"the beginning of that message, absent if it is deleted"`
+	Quote          *quote              `json:"quote,omitzero" doc:"the beginning of that message; absent if it is deleted or not for all who are shown this"`
 	File           *sharedFile         `json:"file,omitzero"`
 	Mentions       []core.UserID       `json:"mentions" doc:"members whose names it says"`
 	Reactions      []reaction          `json:"reactions"`

@@ -94,6 +94,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	w.files, err = file.New(context.Background(), s.files)
 	w.must(err)
 	rooms.OnDetach(w.files.Detach)
+	w.files.OnChange(rooms.FilesChanged)
 	w.accounts.OnRevoke(func(user core.UserID, epoch int64) {
 		rooms.AccountChanged(user)
 		hub.Revoke(user, epoch)

@@ -18,7 +18,7 @@ type eventKind struct {
 var eventKinds = []eventKind{
 	{"ready", "The first event: how things are.", reflect.TypeFor[ready]()},
 	{"message.new", "A message.", reflect.TypeFor[messageNew]()},
-	{"message.changed", "A message was edited or deleted, or somebody reacted to it.", reflect.TypeFor[messageChanged]()},
+	{"message.changed", "A message was edited or deleted, somebody reacted to it, or what it shows was deleted or replaced.", reflect.TypeFor[messageChanged]()},
 	{"conversation.stale", "More has changed than is told one by one.", reflect.TypeFor[conversationStale]()},
 	{"conversation.read", "A member, or the user on another device, has read on.", reflect.TypeFor[conversationRead]()},
 	{"conversation.joined", "The user is in a room now.", reflect.TypeFor[conversationJoined]()},

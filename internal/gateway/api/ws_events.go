@@ -24,8 +24,8 @@ type messageNew struct {
 
 type messageChanged struct {
 	Type    string  `json:"type"`
-	Kind    string  `json:"kind,omitzero" doc:"edited, deleted or reacted; absent of what was missed"`
-	By      *author `json:"by,omitzero" doc:"who changed it; absent of what was missed"`
+	Kind    string  `json:"kind,omitzero" doc:"edited, deleted, reacted or file; absent of what was missed"`
+	By      *author `json:"by,omitzero" doc:"who changed it; absent of what was missed, and of files"`
 	Message message `json:"message" doc:"as it is now"`
 }
 
@@ -217,15 +217,19 @@ func (k *eventCodec) EncodePage(posted []core.MessagesPosted) (frames []session.
 }
 
 // changeNames are the kinds of message.changed.
-var changeNames = map[core.ChangeKind]string{core.Edited: "edited", core.Deleted: "deleted", core.Reacted: "reacted"}
+var changeNames = map[core.ChangeKind]string{core.Edited: "edited", core.Deleted: "deleted", core.Reacted: "reacted", core.FileChanged: "file"}
 
 // event returns what an event is on the wire, nil if it has no form there.
 func (k *eventCodec) event(ev core.Event) any {
 	s := k.shapes
 	switch ev := ev.(type) {
 	case core.MessageChanged:
-		by := s.author(ev.By)
-		return messageChanged{"message.changed", changeNames[ev.Kind], &by, s.message(ev.Conversation.ID, ev.Message)}
+		var by *author
+		if ev.By.ID != 0 {
+			whom := s.author(ev.By)
+			by = &whom
+		}
+		return messageChanged{"message.changed", changeNames[ev.Kind], by, s.message(ev.Conversation.ID, ev.Message)}
 	case core.ConversationRead:
 		return conversationRead{"conversation.read", ev.Conversation.ID, ev.User, ev.Seq}
 	case core.RoomChanged:

@@ -7,6 +7,12 @@ CREATE INDEX message_file ON message (file_id) WHERE file_id > 0;
 -- A room that is closed: 1 while what was said there is being deleted, then 2. Its number is not given to another.
 ALTER TABLE conversation ADD COLUMN closed INTEGER NOT NULL DEFAULT 0;
 
+-- When a room was made public; what was shared before is for those who were there. 0: it always was public, or never. Of rooms
+-- that were made public before this was kept, the last message before tells it.
+ALTER TABLE conversation ADD COLUMN opened_at INTEGER NOT NULL DEFAULT 0;
+UPDATE conversation SET opened_at = COALESCE((SELECT m.created_at + 1 FROM message m
+    WHERE m.conversation_id = conversation.id AND m.seq = conversation.open_seq), 0) WHERE open_seq > 0;
+
 -- Who came to a conversation after a message.
 CREATE INDEX member_joined ON member (conversation_id, joined_seq);
 
@@ -45,6 +51,7 @@ DROP INDEX friend_of;
 DROP INDEX file_newest;
 ALTER TABLE "user" DROP COLUMN contacts_version;
 DROP INDEX member_joined;
+ALTER TABLE conversation DROP COLUMN opened_at;
 ALTER TABLE conversation DROP COLUMN closed;
 DROP INDEX message_file;
 ALTER TABLE message DROP COLUMN file_id;
