@@ -23,14 +23,14 @@ const (
 // mentionsOf returns, for each draft, the members of the conversation that it names: nil if no draft names anybody.
 func (s *Service) mentionsOf(ctx context.Context, id core.ConversationID, drafts []Draft) ([][]core.UserID, error) {
 	var keys []string // of all names
-	names := make([][][]string, len(drafts))
+	names := make([][]called, len(drafts))
 	left := maxMentionsOfPost
 	for i, d := range drafts {
 		for _, name := range namesIn(d.Text, min(maxMentions, left)) {
 			left--
-			mine := s.keysOf(name)
-			names[i] = append(names[i], mine)
-			keys = append(keys, mine...)
+			c := s.called(name)
+			names[i] = append(names[i], c)
+			keys = append(keys, c.keys...)
 		}
 	}
 	if len(keys) == 0 {
@@ -48,8 +48,8 @@ func (s *Service) mentionsOf(ctx context.Context, id core.ConversationID, drafts
 	return all, nil
 }
 
-// namesIn returns what stands behind each @ of a text up to the next space, which begins with a name if it is a mention.
-// At most so many; behind a letter or digit of ASCII an @ belongs to an address.
+// namesIn returns what stands behind each @ of a text up to the next space, which begins with a name if it is a mention, or as much of it
+// as a name may have and one character more. At most so many; behind a letter or digit of ASCII an @ belongs to an address.
 func namesIn(text string, atMost int) (names []string) {
 	for at := strings.IndexByte(text, '@'); at >= 0 && len(names) < atMost; {
 		before := byte(' ')
@@ -60,7 +60,7 @@ func namesIn(text string, atMost int) (names []string) {
 		if !isAlphanumeric(before) {
 			end, n := len(text), 0
 			for i, r := range text {
-				if n == longestName || r == '@' || unicode.IsSpace(r) {
+				if n > longestName || r == '@' || unicode.IsSpace(r) {
 					end = i
 					break
 				}
@@ -79,12 +79,29 @@ func isAlphanumeric(b byte) bool {
 	return '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
-// keysOf returns the keys of all that a text begins with, which may be a name: the longest is the last.
-func (s *Service) keysOf(text string) (keys []string) {
+// called is what stands behind an @.
+type called struct {
+	keys []string // of all that it begins with, which may be a name: the longest is the last
+	ends []bool   // whether a name can end there
+}
+
+// called returns what a text behind an @ may begin with.
+func (s *Service) called(text string) (c called) {
 	for i, r := range text {
-		keys = append(keys, s.cfg.NameKey(text[:i+utf8.RuneLen(r)]))
+		if len(c.keys) == longestName {
+			break
+		}
+		end := i + utf8.RuneLen(r)
+		next, _ := utf8.DecodeRuneInString(text[end:])
+		c.keys, c.ends = append(c.keys, s.cfg.NameKey(text[:end])), append(c.ends, end == len(text) || !goesOn(next))
 	}
-	return keys
+	return c
+}
+
+// goesOn reports whether a character after a name makes it another one. In scripts without spaces the next word follows at once.
+func goesOn(r rune) bool {
+	return r == '_' || unicode.IsDigit(r) || unicode.IsLetter(r) && unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic) ||
+		unicode.IsMark(r) && unicode.Is(unicode.Inherited, r)
 }
 
 // namedQuery goes from the names to the members. Left to itself SQLite would sometimes go through all members instead.
@@ -107,13 +124,15 @@ func (s *Service) named(ctx context.Context, id core.ConversationID, keys []stri
 	}, namedQuery, int64(id), string(list))
 }
 
-// whoIsNamed returns users by their uids. Of several names that a text begins with, the longest counts: in languages without
-// spaces other words follow at once.
-func whoIsNamed(names [][]string, users map[string]core.UserID) (found []core.UserID) {
-	for _, keys := range names {
-		for _, key := range slices.Backward(keys) {
+// whoIsNamed returns users by their uids. Of several names that a text begins with, the longest counts, and it is none if a longer one could
+// be meant that nobody has.
+func whoIsNamed(names []called, users map[string]core.UserID) (found []core.UserID) {
+	for _, c := range names {
+		for i, key := range slices.Backward(c.keys) {
 			if u, ok := users[key]; ok {
-				found = append(found, u)
+				if c.ends[i] {
+					found = append(found, u)
+				}
 				break
 			}
 		}

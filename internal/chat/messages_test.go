@@ -466,3 +466,37 @@ func TestOldMessagesCanBeTakenBack(t *testing.T) {
 	}
 	tw.Check(tw.Chat.Delete(ctx, as(cyd), core.Origin{}, den, 1))
 }
+
+// TestALongerNameMentionsNobodyElse: whoever was called by the beginning of another word was told of it.
+func TestALongerNameMentionsNobodyElse(t *testing.T) {
+	tw, den := housed(t, line.Options{})
+	long := strings.Repeat("n", 32)
+	for user, name := range map[core.UserID]string{ann: "pubc", bob: long} {
+		tw.Exec(`UPDATE "user" SET name = ?1, name_key = ?1 WHERE uid = ?2`, name, int64(user))
+	}
+	for text, want := range map[string][]core.UserID{
+		"@pubcx":            nil,
+		"@pubc_":            nil,
+		"@pubc7":            nil,
+		"@pubcя":            nil,
+		"@pubcω":            nil,
+		"@pubcc\u0301":      nil,
+		"@" + long + "n":    nil,
+		"@" + long:          {bob},
+		"@" + long + ", hi": {bob},
+		"@pubc":             {ann},
+		"@pubc你好":           {ann},
+		"@pubcさん":           {ann},
+		"@pubcครับ":         {ann},
+		"@pubc, @pubcx":     {ann},
+		"@pubc.":            {ann},
+		"@pubc@pubcx":       {ann},
+		"@pubc's":           {ann},
+	} {
+		m, err := tw.say(cyd, inRoom(den), chat.RetryForever, draft("", text))
+		tw.Check(err)
+		if !slices.Equal(m[0].Mentions, want) {
+			t.Errorf("%q mentions %v, not %v", text, m[0].Mentions, want)
+		}
+	}
+}
