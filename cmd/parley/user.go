@@ -19,6 +19,7 @@ type userCmd struct {
 	List    userListCmd    `cmd:"" help:"List all accounts."`
 	Passwd  userPasswdCmd  `cmd:"" help:"Set an account's password; its sessions end."`
 	Disable userDisableCmd `cmd:"" help:"Disable an account; its sessions end."`
+	Enable  userEnableCmd  `cmd:"" help:"Enable a disabled account again."`
 }
 
 type userAddCmd struct {
@@ -100,14 +101,24 @@ type userDisableCmd struct {
 	Undo  bool   `help:"Enable it again."`
 }
 
-func (c *userDisableCmd) Run(ctx context.Context) error {
-	return c.operate(ctx, func(cl *control.Client) error {
-		err := cl.Disable(ctx, control.Disable{Login: c.Login, Undo: c.Undo})
+func (c *userDisableCmd) Run(ctx context.Context) error { return c.disable(ctx, c.Login, c.Undo) }
+
+type userEnableCmd struct {
+	settings
+	Login string `arg:"" help:"Uid, name, e-mail or phone of the account."`
+}
+
+func (c *userEnableCmd) Run(ctx context.Context) error { return c.disable(ctx, c.Login, true) }
+
+// disable disables an account, or undoes it.
+func (s settings) disable(ctx context.Context, login string, undo bool) error {
+	return s.operate(ctx, func(cl *control.Client) error {
+		err := cl.Disable(ctx, control.Disable{Login: login, Undo: undo})
 		switch {
-		case err == nil && c.Undo:
-			fmt.Printf("%s is enabled\n", c.Login)
+		case err == nil && undo:
+			fmt.Printf("%s is enabled\n", login)
 		case err == nil:
-			fmt.Printf("%s is disabled\n", c.Login)
+			fmt.Printf("%s is disabled\n", login)
 		}
 		return err
 	})

@@ -9,7 +9,8 @@ import (
 	"parley/internal/core"
 )
 
-// Leave deletes the actor's account, for which the password must be right: core.ErrWrongPassword.
+// Leave deletes the actor's account, for which the password must be right: core.ErrWrongPassword. Who alone administers the server cannot:
+// core.ErrLastAdmin.
 //
 // What the person wrote and shared stays with those they wrote to; its author is shown under a name that says that the
 // account is deleted. The name, the e-mail address and the phone number are free again. Everything else of them goes.
@@ -45,6 +46,9 @@ func (s *Service) erase(ctx context.Context, actor core.Actor, from core.Origin,
 			return err
 		}
 		if _, err := s.living(ctx, u.ID); err != nil {
+			return err
+		}
+		if err := s.keepsAdmin(ctx, actor, u.ID); err != nil {
 			return err
 		}
 		name, err := s.nameless(ctx, u.ID)

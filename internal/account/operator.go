@@ -121,6 +121,9 @@ func (s *Service) SetDisabled(ctx context.Context, actor core.Actor, from core.O
 			action := "account.enable"
 			if disabled {
 				action = "account.disable"
+				if err := s.keepsAdmin(ctx, actor, a.user.ID); err != nil {
+					return err
+				}
 				_, err = s.revise(ctx, a.user.ID, `UPDATE "user" SET disabled = 1, epoch = epoch + 1 WHERE uid = ?`, a.user.ID)
 			} else {
 				_, err = s.db.Exec(ctx, `UPDATE "user" SET disabled = 0 WHERE uid = ?`, a.user.ID)

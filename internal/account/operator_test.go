@@ -241,3 +241,37 @@ func TestOneAddressAtOnce(t *testing.T) {
 		t.Errorf("%d accounts were made", made.Load())
 	}
 }
+
+// TestTheLastAdministratorStays: the only one could ban, demote or delete themselves, and nobody was left.
+func TestTheLastAdministratorStays(t *testing.T) {
+	e := newEnv(t)
+	root, err := e.Add(e.ctx, e.operator(), home(), NewUser{Name: "root", Password: "secret", Admin: true})
+	e.no(err)
+	bob := e.add("bob")
+	alone := func(want error) {
+		t.Helper()
+		no, a := false, e.actor("root")
+		e.is(e.Ban(e.ctx, a, home(), root.ID, true), want)
+		e.is(e.SetDisabled(e.ctx, a, home(), "root", true), want)
+		_, err := e.Oversee(e.ctx, a, home(), root.ID, Amendment{Admin: &no})
+		e.is(err, want)
+		_, err = e.Amend(e.ctx, a, home(), root.ID, Amendment{Admin: &no})
+		e.is(err, want)
+		e.is(e.Remove(e.ctx, a, home(), root.ID), want)
+		e.is(e.Leave(e.ctx, a, home(), plain("secret")), want)
+	}
+	alone(core.ErrLastAdmin)
+	yes, no := true, false
+	_, err = e.Oversee(e.ctx, e.actor("root"), home(), bob.ID, Amendment{Admin: &yes})
+	e.no(err)
+	e.no(e.Ban(e.ctx, e.actor("root"), home(), bob.ID, true))
+	alone(core.ErrLastAdmin) // who is banned administers nothing
+
+	e.no(e.Ban(e.ctx, e.actor("root"), home(), bob.ID, false))
+	e.no(e.Leave(e.ctx, e.actor("root"), home(), plain("secret")))
+	_, err = e.Oversee(e.ctx, e.operator(), home(), bob.ID, Amendment{Admin: &no})
+	e.no(err)
+	_, err = e.Oversee(e.ctx, e.operator(), home(), bob.ID, Amendment{Admin: &yes})
+	e.no(err)
+	e.no(e.SetDisabled(e.ctx, e.operator(), home(), "bob", true))
+}

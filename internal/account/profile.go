@@ -62,6 +62,11 @@ func (s *Service) amend(ctx context.Context, actor core.Actor, from core.Origin,
 		if a, err = s.living(ctx, user); err != nil {
 			return err
 		}
+		if m.Admin != nil && !*m.Admin {
+			if err := s.keepsAdmin(ctx, actor, user); err != nil {
+				return err
+			}
+		}
 		if err := s.amendRow(ctx, a.user, m, hash); err != nil {
 			return err
 		}

@@ -180,6 +180,20 @@ func (s *Service) replaceHash(ctx context.Context, a account, hash string, asSen
 	})
 }
 
+// keepsAdmin returns core.ErrLastAdmin if a user must not cease to administer, since nobody else would be left who does. The operator
+// may: they can make others.
+func (s *Service) keepsAdmin(ctx context.Context, actor core.Actor, user core.UserID) error {
+	if actor.Operator() {
+		return nil
+	}
+	last, err := s.exists(ctx, `SELECT count(*) FROM "user" WHERE uid = ?1 AND admin = 1 AND disabled = 0
+		AND NOT EXISTS (SELECT 1 FROM "user" WHERE uid <> ?1 AND admin = 1 AND disabled = 0)`, user)
+	if err == nil && last {
+		err = core.ErrLastAdmin
+	}
+	return err
+}
+
 func (s *Service) adminExists(ctx context.Context) (bool, error) {
 	return s.exists(ctx, `SELECT count(*) FROM "user" WHERE admin = 1`)
 }

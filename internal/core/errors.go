@@ -81,6 +81,7 @@ var (
 	ErrPhoneTaken     = newError(Conflict, "the phone number is taken")
 	ErrIDTaken        = newError(Conflict, "the uid is taken")
 	ErrQuotaUsedUp    = newError(Conflict, "the space for the user's files is used up")
+	ErrLastAdmin      = newError(Conflict, "somebody has to administer the server")
 	ErrAlreadyOnline  = newError(Conflict, "the account is logged in already")
 	ErrClientIDReused = newError(Conflict, "the message id was used for other content")
 

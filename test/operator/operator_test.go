@@ -132,7 +132,14 @@ func TestUserCommandsReachLiveSessions(t *testing.T) {
 	if err != nil || !regexp.MustCompile(`ann\s+ann@example.org\s+disabled`).MatchString(out) {
 		t.Errorf("user list: %v\n%s", err, out)
 	}
+	if out, err := s.Command("", "user", "enable", "ann"); err != nil || !strings.Contains(out, "ann is enabled") {
+		t.Errorf("user enable: %v\n%s", err, out)
+	}
+	if _, _, err := client.Login(s.HTTP, "ann", "other"); err != nil {
+		t.Errorf("an enabled account cannot log in: %v", err)
+	}
 	for _, bad := range [][]string{
+		{"user", "enable", "nobody"},
 		{"user", "add", "ann", "--password-stdin"},
 		{"user", "add", "a b", "--password-stdin"},
 		{"user", "passwd", "nobody", "--password-stdin"},

@@ -85,6 +85,7 @@ var byError = []struct {
 	{core.ErrInvalidSetting, refusal{http.StatusBadRequest, 10018, validation}},
 	{core.ErrUnsentNotFound, refusal{http.StatusNotFound, 10019, notFound}},
 	{core.ErrConnectionNotFound, refusal{http.StatusNotFound, 10020, notFound}},
+	{core.ErrLastAdmin, refusal{http.StatusConflict, 10021, conflict}},
 	{core.ErrConversationNotFound, refusal{http.StatusNotFound, 20101, notFound}},
 	{core.ErrMemberNotFound, refusal{http.StatusNotFound, 20102, notFound}},
 	{core.ErrMessageNotFound, refusal{http.StatusNotFound, 20103, notFound}},

@@ -67,6 +67,7 @@ func TestEveryErrorHasItsCode(t *testing.T) {
 		core.ErrConnectionNotFound:   1011,
 		core.ErrInvalidSetting:       1001,
 		core.ErrOwnerStays:           1002,
+		core.ErrLastAdmin:            1002,
 		core.ErrTooMany:              1002,
 	}
 	parts := map[string]int{"frames": internalFrames, "gate": internalGate, "register": internalRegister, "reset": internalReset}
