@@ -66,8 +66,13 @@ type MemberJoined struct {
 	By     UserID // who brought them in; themselves if nobody did
 }
 
-// Audience is the room, the new member included.
-func (e MemberJoined) Audience() Audience { return Audience{Room: e.Room.ID} }
+// Audience is the room, the new member included. Who is in the lobby is nobody else's business: it would be a list of all accounts.
+func (e MemberJoined) Audience() Audience {
+	if e.Room.ID == Lobby {
+		return Audience{Users: []UserID{e.Member.User.ID}}
+	}
+	return Audience{Room: e.Room.ID}
+}
 
 // MemberLeft says that a user is no longer in a room. It is the last that their sessions hear of the room.
 type MemberLeft struct {
@@ -78,9 +83,9 @@ type MemberLeft struct {
 	Closed bool
 }
 
-// Audience is the room, the one who left included.
+// Audience is the room, the one who left included; of the lobby only they.
 func (e MemberLeft) Audience() Audience {
-	if e.Closed {
+	if e.Closed || e.Room.ID == Lobby {
 		return Audience{Users: []UserID{e.User.ID}}
 	}
 	return Audience{Room: e.Room.ID}
