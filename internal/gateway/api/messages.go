@@ -24,7 +24,12 @@ type postRequest struct {
 }
 
 // docs/protocols/api.md#messages.
-func postMessage(c *call, in postRequest) (message, error) { return c.post(in.ID, in.draft()) }
+func postMessage(c *call, in postRequest) (message, error) {
+	if in.ID == 0 { // which would stand for somebody
+		return message{}, core.ErrConversationNotFound
+	}
+	return c.post(in.ID, in.draft())
+}
 
 type directPostRequest struct {
 	UserID core.UserID `json:"user_id" example:"1002"`

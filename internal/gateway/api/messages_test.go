@@ -187,3 +187,11 @@ func TestARefusalDidNotSayWhy(t *testing.T) {
 	w.stranger().post("/auth/register", fmt.Sprintf(`{"username":"bob","password":%q,"full_name":%q}`, password, long(65))).
 		refused(400, 10400).because("The full name may have 64 characters, all in one line")
 }
+
+// TestNobodyIsWrittenToByTheConversationZero: it was told that there was no such user.
+func TestNobodyIsWrittenToByTheConversationZero(t *testing.T) {
+	w := newWorld(t)
+	ann := w.join("ann")
+	ann.post("/conversations/0/messages", `{"text":"la"}`).refused(404, 20101)
+	ann.post("/messages/direct", `{"user_id":0,"text":"la"}`).refused(404, 10002)
+}
