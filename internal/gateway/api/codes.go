@@ -39,6 +39,7 @@ var (
 	errBody    = &ownError{"Invalid request", refusal{http.StatusBadRequest, 10400, validation}}
 	errNoRoute = &ownError{"There is nothing at this address", refusal{http.StatusNotFound, 10404, notFound}}
 	errMethod  = &ownError{"This address does not take the method", refusal{http.StatusMethodNotAllowed, 10405, validation}}
+	errSlow    = &ownError{"The request took too long to arrive", refusal{http.StatusRequestTimeout, 10408, validation}}
 	errLarge   = &ownError{"The request is too large", refusal{http.StatusRequestEntityTooLarge, 10413, validation}}
 	errMedia   = &ownError{"The body must be JSON", refusal{http.StatusUnsupportedMediaType, 10415, validation}}
 	errRange   = &ownError{"The range lies beyond the file", refusal{http.StatusRequestedRangeNotSatisfiable, 10416, validation}}

@@ -13,7 +13,7 @@ import (
 )
 
 // The statuses that clients of this protocol know, and those of HTTP that the document does not list.
-var statuses = map[int]bool{400: true, 401: true, 403: true, 404: true, 405: true, 409: true, 413: true, 415: true, 429: true, 500: true, 503: true}
+var statuses = map[int]bool{400: true, 401: true, 403: true, 404: true, 405: true, 408: true, 409: true, 413: true, 415: true, 429: true, 500: true, 503: true}
 
 func TestEveryErrorHasACode(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/protocols/api.md")
@@ -37,7 +37,7 @@ func TestEveryErrorHasACode(t *testing.T) {
 			t.Errorf("%v is told as %q, %q", named, message, details)
 		}
 	}
-	for _, own := range []*ownError{errBody, errNoRoute, errMethod, errLarge, errMedia, errForm} {
+	for _, own := range []*ownError{errBody, errNoRoute, errMethod, errSlow, errLarge, errMedia, errForm} {
 		if r := refusalFor(because(own, "so")); r != own.refusal || !statuses[r.status] || !strings.Contains(string(page), fmt.Sprintf("| %d |", r.code)) {
 			t.Errorf("%v: %+v", own, r)
 		}

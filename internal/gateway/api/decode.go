@@ -3,12 +3,14 @@ package api
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -24,10 +26,10 @@ import (
 const (
 	maxBody = 64 << 10
 
-	uploadPause  = 30 * time.Second // in which nothing of an upload arrives
-	uploadMost   = 5 * time.Minute  // for all of it
-	uploadLeast  = 16 << 10         // bytes, for each of which of a file there is another second
-	uploadAnswer = time.Minute      // after the last of it
+	uploadPause  = 30 * time.Second
+	uploadMost   = 5 * time.Minute // for all of it
+	uploadLeast  = 16 << 10        // bytes, for each of which of a file there is another second
+	uploadAnswer = time.Minute     // after the last of it
 )
 
 // op makes a route's function of a handler that takes In and gives Out. In's fields are filled by their tags: path and query
@@ -134,6 +136,9 @@ func (c *call) receive(rt route) (err error) {
 	switch {
 	case errors.As(err, &large):
 		return errLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		c.outlast()
+		return errSlow
 	case err != nil:
 		return because(errBody, "The body did not arrive")
 	}
@@ -143,6 +148,15 @@ func (c *call) receive(rt route) (err error) {
 
 // arrived ends the time that a request has to arrive. It would go on otherwise, and end the context while the client waits.
 func (c *call) arrived() { _ = http.NewResponseController(c.w).SetReadDeadline(time.Time{}) }
+
+// outlast lets a request that took too long be answered. Its context ended with the time for reading; writing is still possible, and
+// nothing more is read.
+func (c *call) outlast() {
+	c.r = c.r.WithContext(context.WithoutCancel(c.ctx()))
+	if c.r.ProtoMajor == 1 {
+		c.w.Header().Set("Connection", "close")
+	}
+}
 
 // decodeBody reads a JSON object. No body at all is an empty one. A body must be said to be JSON: then no page elsewhere can have a
 // browser send it unasked.
@@ -213,7 +227,7 @@ func (a *arriving) Read(p []byte) (int, error) {
 	if a.endless {
 		until = until.Add(time.Duration(a.got/uploadLeast) * time.Second)
 	}
-	pause := time.Now().Add(uploadPause)
+	pause := time.Now().Add(a.c.gw.UploadPause)
 	if pause.After(until) {
 		pause = until
 	}
@@ -222,8 +236,11 @@ func (a *arriving) Read(p []byte) (int, error) {
 	_, _ = conn.SetReadDeadline(pause), conn.SetWriteDeadline(pause.Add(uploadAnswer))
 	n, err := a.ReadCloser.Read(p)
 	a.got += int64(n)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		a.c.arrived()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		a.c.outlast()
 	}
 	return n, err
 }
@@ -247,6 +264,8 @@ func uploadFailed(err error) error {
 		return core.ErrFileTooLarge
 	case errors.Is(err, io.EOF):
 		return because(errForm, "There is no file in the form")
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return because(errForm, "The upload did not go on")
 	}
 	return because(errForm, "The upload did not arrive whole")
 }

@@ -247,10 +247,22 @@ func (c *call) serveBytes(b bytesOf) error {
 	if b.lasting {
 		h.Set("Cache-Control", "private, max-age=86400")
 	}
-	w := &ranged{ResponseWriter: c.w, c: c}
-	http.ServeContent(w, c.r, "", b.at, &flowing{ReadSeeker: b.r, c: c})
-	if w.beyond {
+	err := c.serveRange(&flowing{ReadSeeker: b.r, c: c}, b.at)
+	if err != nil {
 		h.Del("Content-Disposition")
+	}
+	return err
+}
+
+// serveRange answers with what the request asks for of something that was changed at some time.
+func (c *call) serveRange(r io.ReadSeeker, changed time.Time) error {
+	size, err := r.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	w := &ranged{ResponseWriter: c.w, c: c}
+	http.ServeContent(w, withRange(c.r, size), "", changed, r)
+	if w.beyond {
 		return errRange
 	}
 	return nil

@@ -408,3 +408,29 @@ func TestFilesComeAPageAtATime(t *testing.T) {
 	ann.get(lobbyFiles+"?page_size=101").refused(400, 10400)
 	ann.get(lobbyFiles+"?parent=x").refused(400, 10400)
 }
+
+// TestARangeThatWasNoneWasRefused, and one of nothing was answered with bytes.
+func TestARangeThatWasNoneWasRefused(t *testing.T) {
+	ann := newWorld(t).join("ann")
+	ann.share("ten", "0123456789").ok(201)
+	ann.share("none", "").ok(201)
+	for what, want := range map[string]string{
+		"items=0-1": "0123456789", "bytes=abc": "0123456789", "bytes=5-1": "0123456789", "bytes": "0123456789", "bytes=": "0123456789",
+		"bytes=-": "0123456789", "bytes=1": "0123456789", "bytes=0-1,x": "0123456789", "bytes=+1-2": "0123456789", "bytes=--1": "0123456789",
+		"bytes=3-4": "34", "Bytes=3-4": "34", "bytes=8-99999999999999999999": "89", "bytes=-99999999999999999999": "0123456789", "bytes= ,3-4": "34",
+		"bytes=-2,-0": "89", "bytes=-0": "", "bytes=10-": "", "bytes=99999999999999999999-": "",
+	} {
+		a := ann.do("GET", "/files/1/content", "", "Range", what)
+		switch {
+		case want == "":
+			if a.refused(416, 10416); a.header.Get("Content-Range") != "bytes */10" {
+				t.Errorf("%s: %v", what, a.header)
+			}
+		case a.body != want, (a.status == 206) != (a.header.Get("Content-Range") != ""):
+			t.Errorf("%s: %d %q %v", what, a.status, a.body, a.header)
+		}
+		if a := ann.do("GET", "/files/2/content", "", "Range", what); a.status != 200 || a.body != "" {
+			t.Errorf("%s of nothing: %d %q %v", what, a.status, a.body, a.header)
+		}
+	}
+}

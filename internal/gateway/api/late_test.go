@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,4 +91,42 @@ func TestASlowUploadWasCutOff(t *testing.T) {
 	req.Header.Set("Authorization", "Bearer "+ann.access)
 	req.Header.Set("Content-Type", form.FormDataContentType())
 	ann.send(req).ok(200)
+}
+
+// TestASlowRequestEndedWithoutAnAnswer, although one could still be written.
+func TestASlowRequestEndedWithoutAnAnswer(t *testing.T) {
+	ann := newWorld(t, func(s *settings) { s.api.UploadPause = hurry }).join("ann").hurried()
+	const form = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\r\nhalf"
+	for path, tt := range map[string]struct {
+		kind, body   string
+		status, code int
+	}{
+		"/reports":               {"application/json", `{"reason":"`, 408, 10408},
+		"/auth/login":            {"application/json", "", 408, 10408},
+		"/conversations/1/files": {"multipart/form-data; boundary=x", form, 400, 30001},
+		"/users/upload-avatar":   {"multipart/form-data; boundary=x", form, 400, 30001},
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", strings.TrimPrefix(ann.web.URL, "http://"))
+			ann.must(err)
+			defer conn.Close()
+			_, err = fmt.Fprintf(conn, "POST %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: 1000\r\n\r\n%s",
+				api.Prefix, path, ann.access, tt.kind, tt.body)
+			ann.must(err)
+			ann.must(conn.SetReadDeadline(time.Now().Add(time.Minute)))
+			in := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			ann.must(err)
+			answer{t, path, resp.StatusCode, resp.Header, string(b)}.refused(tt.status, tt.code)
+			if _, err := in.ReadByte(); err == nil {
+				t.Error("something follows")
+			}
+		})
+	}
 }

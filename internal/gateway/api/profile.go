@@ -82,9 +82,7 @@ func serveAvatar(c *call) error {
 	if strings.HasSuffix(c.r.PathValue("file"), ".jpg") {
 		h.Set("Content-Type", "image/jpeg")
 	}
-	c.begun = true
-	http.ServeContent(c.w, c.r, "", changed, f)
-	return nil
+	return c.serveRange(f, changed)
 }
 
 // base is the address of the server as its clients know it.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -51,6 +52,7 @@ type Config struct {
 	Metrics    *obs.Metrics
 
 	StartWithin time.Duration // how long a client of the events has to say where it stands, default 10 s
+	UploadPause time.Duration // in which nothing of an upload arrives, default 30 s
 
 	PublicURL string   // how the server is reached from outside, "" for as the request reached it
 	OnlyTLS   bool     // browsers that came over TLS are told never to come without
@@ -74,6 +76,7 @@ type Gateway struct {
 // New returns the gateway.
 func New(cfg Config) *Gateway {
 	g := &Gateway{Config: cfg, mux: http.NewServeMux()}
+	g.UploadPause = cmp.Or(g.UploadPause, uploadPause)
 	table := g.routes()
 	g.openAPI, g.guide = document(table), guideOf(table)
 	g.asyncAPI = eventDocument()
