@@ -145,3 +145,12 @@ func TestAReportReachesThoseWhoAdminister(t *testing.T) {
 	hears.until("closing")
 	hears.ends(4001)
 }
+
+// TestAResetSpokeOfAName that nobody had asked for, where the address was not verified.
+func TestAResetSpokeOfAName(t *testing.T) {
+	w := newWorld(t)
+	w.join("ann") // whose address is a claim
+	w.stranger().post("/auth/forgot-password", `{"email":"ann@example.org"}`).ok(200)
+	a := w.stranger().post("/auth/reset-password", fmt.Sprintf(`{"email":"ann@example.org","code":%q,"new_password":%q}`, w.mail.code("ann@example.org"), password))
+	a.refused(400, 10008).because("No account has this verified address")
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"errors"
 
 	"parley/internal/account"
 	"parley/internal/core"
@@ -64,7 +65,11 @@ func resetPassword(c *call, in resetRequest) (nothing, error) {
 	if err := checkPassword(in.NewPassword); err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, c.gw.Accounts.RecoverPassword(c.ctx(), c.from, in.Email, in.Code, account.Secret{Text: in.NewPassword})
+	err := c.gw.Accounts.RecoverPassword(c.ctx(), c.from, in.Email, in.Code, account.Secret{Text: in.NewPassword})
+	if errors.Is(err, core.ErrEmailMismatch) { // its words are about a name, for which nobody is asked here
+		err = errAddress
+	}
+	return nothing{}, err
 }
 
 // docs/protocols/api.md#passwords.

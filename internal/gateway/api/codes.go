@@ -47,6 +47,7 @@ var (
 	errOrigin  = &ownError{"This page may not connect", refusal{http.StatusForbidden, 10403, permission}}
 	errSockets = &ownError{"Too many connections are open", refusal{http.StatusTooManyRequests, 10429, rateLimit}}
 	errStarted = &ownError{"The events have begun already", refusal{http.StatusConflict, 10409, conflict}}
+	errAddress = &ownError{"No account has this verified address", refusal{http.StatusBadRequest, 10008, validation}}
 	errForm    = &ownError{"The upload failed", refusal{http.StatusBadRequest, 30001, validation}}
 )
 

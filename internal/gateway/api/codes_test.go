@@ -37,7 +37,7 @@ func TestEveryErrorHasACode(t *testing.T) {
 			t.Errorf("%v is told as %q, %q", named, message, details)
 		}
 	}
-	for _, own := range []*ownError{errBody, errNoRoute, errMethod, errSlow, errLarge, errMedia, errForm} {
+	for _, own := range []*ownError{errBody, errNoRoute, errMethod, errSlow, errLarge, errMedia, errAddress, errForm} {
 		if r := refusalFor(because(own, "so")); r != own.refusal || !statuses[r.status] || !strings.Contains(string(page), fmt.Sprintf("| %d |", r.code)) {
 			t.Errorf("%v: %+v", own, r)
 		}

@@ -407,6 +407,9 @@ func TestFilesComeAPageAtATime(t *testing.T) {
 	a.equal("items/1/name", "file 1").equal("items/2", "")
 	ann.get(lobbyFiles+"?page_size=101").refused(400, 10400)
 	ann.get(lobbyFiles+"?parent=x").refused(400, 10400)
+	for _, parent := range []string{ann.share("plain", "file").ok(201).at("file_id"), "999"} { // neither is a folder
+		ann.get(lobbyFiles+"?parent="+parent).refused(404, 10404)
+	}
 }
 
 // TestARangeThatWasNoneWasRefused, and one of nothing was answered with bytes.

@@ -41,6 +41,19 @@ func TestThePageShowsEveryRoute(t *testing.T) {
 	}
 }
 
+// TestSectionsStoodInNoOrder: files came behind the events, and what is for administrators before what is for all.
+func TestSectionsStoodInNoOrder(t *testing.T) {
+	page := newWorld(t).stranger().do("GET", "/docs", "", "Accept-Language", "en").ok(200)
+	var titles []string
+	for _, m := range regexp.MustCompile(`<h2[^>]*>([^<]*)`).FindAllStringSubmatch(page.body, -1) {
+		titles = append(titles, m[1])
+	}
+	const want = "Reading Files Presence Rooms Members Invitations Events Reports Settings Inspection Administration"
+	if got := strings.Join(titles, " "); !strings.Contains(got, want) {
+		t.Errorf("they are %s", got)
+	}
+}
+
 // TestThePageIsInertAndStyled: browsers run nothing of it, and take its style and no other.
 func TestThePageIsInertAndStyled(t *testing.T) {
 	w := newWorld(t, func(s *settings) { s.api.PublicURL = `https://parley.example/"><script>alert(1)</script>` })

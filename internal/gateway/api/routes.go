@@ -52,7 +52,7 @@ const (
 
 // routes is everything the gateway can do. Each tag is a section of docs/protocols/api.md.
 func (g *Gateway) routes() []route {
-	return slices.Concat(g.accountRoutes(), chatRoutes(), g.fileRoutes(), adminRoutes())
+	return slices.Concat(g.accountRoutes(), chatRoutes(), g.fileRoutes(), roomRoutes(), adminRoutes())
 }
 
 // accountRoutes are about oneself, and about people.
@@ -103,7 +103,7 @@ func (g *Gateway) accountRoutes() []route {
 	}
 }
 
-// chatRoutes are about conversations and what is said there.
+// chatRoutes are about conversations and what is said there; files come behind them.
 func chatRoutes() []route {
 	return []route{
 		{get, "/conversations", "conversations", users, "One's direct chats and rooms, each with its newest message.", op(200, conversations)},
@@ -124,6 +124,12 @@ func chatRoutes() []route {
 		{put, "/conversations/{conversation_id}/read", "reading", users, "Tell how far one has read.", op(200, markRead)},
 		{get, "/conversations/{conversation_id}/readers", "reading", users, "How far the members have read.", op(200, readers)},
 		{post, "/conversations/{conversation_id}/typing", "reading", users, "Tell the others that one is writing something.", op(200, typing)},
+	}
+}
+
+// roomRoutes are about who is there, rooms, and what happens.
+func roomRoutes() []route {
+	return []route{
 		{get, "/presence", "presence", users, "Who of one's friends and of the members of one's rooms is online.", op(200, presences)},
 
 		{post, "/rooms", "rooms", users, "Make a room.", op(201, makeRoom)},
@@ -152,14 +158,6 @@ func chatRoutes() []route {
 // adminRoutes are for those who administer the server, but for reports, which are for all.
 func adminRoutes() []route {
 	return []route{
-		{get, "/admin/users", "administration", admins, "All accounts, a page at a time.", op(200, listUsers)},
-		{post, "/admin/users", "administration", admins, "Make an account.", op(201, addUser)},
-		{get, "/admin/users/{user_id}", "administration", admins, "An account.", op(200, showUser)},
-		{put, "/admin/users/{user_id}", "administration", admins, "Change an account.", op(200, amendUser)},
-		{remove, "/admin/users/{user_id}", "administration", admins, "Delete an account.", op(200, removeUser)},
-		{post, "/admin/users/{user_id}/ban", "administration", admins, "Shut an account out.", op(200, ban)},
-		{post, "/admin/users/{user_id}/unban", "administration", admins, "Let an account in again.", op(200, unban)},
-		{get, "/admin/rooms", "administration", admins, "All rooms.", op(200, allRooms)},
 		{post, "/reports", "reports", users, "Report a message, or a user, to those who administer.", op(201, fileReport)},
 		{get, "/admin/reports", "reports", admins, "What was reported, the newest first.", op(200, listReports)},
 		{put, "/admin/reports/{report_id}", "reports", admins, "Say what has become of a report.", op(200, handleReport)},
@@ -174,6 +172,14 @@ func adminRoutes() []route {
 		{get, "/admin/codes/{code_id}", "inspection", admins, "One of them, with its code.", op(200, showCode)},
 		{remove, "/admin/codes/{code_id}", "inspection", admins, "Delete one of them.", op(200, dropCode)},
 
+		{get, "/admin/users", "administration", admins, "All accounts, a page at a time.", op(200, listUsers)},
+		{post, "/admin/users", "administration", admins, "Make an account.", op(201, addUser)},
+		{get, "/admin/users/{user_id}", "administration", admins, "An account.", op(200, showUser)},
+		{put, "/admin/users/{user_id}", "administration", admins, "Change an account.", op(200, amendUser)},
+		{remove, "/admin/users/{user_id}", "administration", admins, "Delete an account.", op(200, removeUser)},
+		{post, "/admin/users/{user_id}/ban", "administration", admins, "Shut an account out.", op(200, ban)},
+		{post, "/admin/users/{user_id}/unban", "administration", admins, "Let an account in again.", op(200, unban)},
+		{get, "/admin/rooms", "administration", admins, "All rooms.", op(200, allRooms)},
 		{get, "/admin/audit", "administration", admins, "What was done by whom, the newest first.", op(200, auditLog)},
 	}
 }

@@ -119,7 +119,7 @@ type sharedFile struct {
 	Owner          author              `json:"owner,omitzero"`
 	CreatedAt      time.Time           `json:"created_at,omitzero"`
 	URL            string              `json:"url,omitzero" doc:"needs no token, and works for a while"`
-	ThumbnailURL   string              `json:"thumbnail_url,omitzero" doc:"of pictures"`
+	ThumbnailURL   string              `json:"thumbnail_url,omitzero" doc:"of pictures; 404 of one that cannot be read"`
 	Deleted        bool                `json:"deleted"`
 }
 
@@ -149,11 +149,11 @@ func hexOf(sum [32]byte) string { return hex.EncodeToString(sum[:]) }
 type conversation struct {
 	ID         core.ConversationID `json:"conversation_id"`
 	Kind       string              `json:"kind" doc:"direct or room"`
-	Name       string              `json:"name" doc:"of a room"`
-	Topic      string              `json:"topic" doc:"of a room"`
+	Name       string              `json:"name" doc:"of a room; empty of a direct chat"`
+	Topic      string              `json:"topic" doc:"of a room; empty of a direct chat"`
 	Public     bool                `json:"is_public" doc:"a room that everybody may find and join"`
 	With       *author             `json:"with,omitzero" doc:"of a direct chat, the other one"`
-	Role       string              `json:"role" doc:"of a room: owner, admin or member"`
+	Role       string              `json:"role" doc:"of a room: owner, admin or member; empty of a direct chat"`
 	MutedUntil time.Time           `json:"muted_until,omitzero" doc:"until then one may not write there"`
 	LastSeq    core.Seq            `json:"last_seq" doc:"of its newest message"`
 	LastChange core.Change         `json:"last_change" doc:"of its messages"`
