@@ -1,9 +1,11 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -160,7 +162,7 @@ func (s *Service) OnDetach(fn func(ctx context.Context, file core.FileID, by cor
 
 // showingQuery goes from the files to the messages that show them.
 const showingQuery = `SELECT m.conversation_id, m.seq FROM json_each(?) j
-	CROSS JOIN message m ON m.file_id = j.value AND m.file_id > 0 WHERE m.deleted_at = 0 ORDER BY m.conversation_id, m.seq`
+	CROSS JOIN message m ON m.file_id = j.value AND m.file_id > 0 WHERE m.deleted_at = 0`
 
 // FilesChanged numbers a change of each message that shows one of some files and tells of it: they were deleted, or have other content.
 // It is called in the unit of work that does it. A message that is deleted shows nothing, so what goes along with it changes nothing more.
@@ -176,6 +178,7 @@ func (s *Service) FilesChanged(ctx context.Context, files []core.FileID) error {
 		at = append(at, p)
 		return err
 	}, showingQuery, string(which))
+	slices.SortFunc(at, func(a, b core.Position) int { return cmp.Or(cmp.Compare(a.Conversation, b.Conversation), cmp.Compare(a.Seq, b.Seq)) })
 	var in place
 	for _, m := range at {
 		if err == nil && in.conversation.ID != m.Conversation {

@@ -270,6 +270,7 @@ func TestQueriesGoByTheirIndexes(t *testing.T) {
 	}{
 		"quotes": {tw.plan(chat.QuotesQuery, 100, `[1,9]`, 1), "SEARCH m USING PRIMARY KEY (conversation_id=? AND seq=?)"},
 		"files":  {tw.plan(chat.FilesQuery, `[1,9]`), "SEARCH f USING INTEGER PRIMARY KEY (rowid=?)"},
+		"shows":  {tw.plan(chat.ShowingQuery, `[1,9]`), "SEARCH m USING INDEX message_file (file_id=?)"},
 		"hidden": {tw.plan(chat.HiddenQuery, 1, 5), "member_joined (conversation_id=? AND joined_seq>?)"},
 		"hits":   {tw.plan(chat.LookByTerm, 1, 0, 99, 32, "x"), "SEARCH t USING PRIMARY KEY (term=? AND conversation_id=? AND seq>? AND seq<?)"},
 		"all":    {tw.plan(chat.LookAtAll, 1, 0, 99, 32), "SEARCH m USING PRIMARY KEY (conversation_id=? AND seq>? AND seq<?)"},

@@ -26,9 +26,10 @@ const MentionsQuery = mentionsQuery
 
 // The queries that read what messages show beside their texts, who came later than a message, and what may be a hit.
 const (
-	QuotesQuery = quotesQuery
-	FilesQuery  = filesQuery
-	HiddenQuery = hiddenQuery
-	LookByTerm  = lookByTerm
-	LookAtAll   = lookAtAll
+	QuotesQuery  = quotesQuery
+	FilesQuery   = filesQuery
+	ShowingQuery = showingQuery
+	HiddenQuery  = hiddenQuery
+	LookByTerm   = lookByTerm
+	LookAtAll    = lookAtAll
 )

@@ -163,6 +163,31 @@ func TestAdoptedConversationGetsANumber(t *testing.T) {
 	}
 }
 
+// TestRoomsKnowAfterAMoveSinceWhenTheyArePublic: who came to one after that was shown all files.
+func TestRoomsKnowAfterAMoveSinceWhenTheyArePublic(t *testing.T) {
+	here := settled(t, line.Options{})
+	ctx := t.Context()
+	for id, opened := range map[core.ConversationID]time.Time{11: time.UnixMilli(700).UTC(), 12: {}} {
+		_, err := here.Chat.AdoptConversation(ctx, operator, chat.ConversationRecord{
+			ID: id, Kind: core.Room, Name: "open", Public: true, OpenSeq: 3, Opened: opened, At: time.UnixMilli(5),
+		})
+		here.Check(err)
+	}
+	a, err := here.export(operator, 0)
+	here.Check(err)
+	for _, c := range a.Conversations {
+		switch {
+		case c.ID == 11 && c.Opened.UnixMilli() != 700, c.ID == 12 && time.Since(c.Opened) > time.Minute, c.ID == room && !c.Opened.IsZero():
+			t.Errorf("%+v", c)
+		}
+	}
+	_, err = here.Chat.Join(ctx, as(cyd), 11)
+	here.Check(err)
+	if since, err := here.Chat.FilesSince(ctx, as(cyd), 11); err != nil || since.UnixMilli() != 700 {
+		t.Errorf("%v, %v", since, err)
+	}
+}
+
 func TestAdoptTalkRefuses(t *testing.T) {
 	long := strings.Repeat("x", chat.MaxText+1)
 	say := func(m chat.MessageRecord) archive {
@@ -198,6 +223,7 @@ func TestAdoptTalkRefuses(t *testing.T) {
 		"a long name":            {made(chat.ConversationRecord{Kind: core.Room, Name: long}), core.ErrInvalid},
 		"a broken name":          {made(chat.ConversationRecord{Kind: core.Room, Name: "\xff"}), core.ErrInvalid},
 		"a changed direct chat":  {made(chat.ConversationRecord{Kind: core.Direct, Users: [2]core.UserID{ann, cyd}, Public: true}), core.ErrInvalid},
+		"an open direct chat":    {made(chat.ConversationRecord{Kind: core.Direct, Users: [2]core.UserID{ann, cyd}, Opened: time.UnixMilli(5)}), core.ErrInvalid},
 		"a long topic":           {made(chat.ConversationRecord{Kind: core.Room, Topic: long}), core.ErrInvalid},
 		"negative changes":       {made(chat.ConversationRecord{Kind: core.Room, Change: -1}), core.ErrInvalid},
 		"nothing to hold":        {made(chat.ConversationRecord{Kind: core.Room, Restrictions: []chat.Restriction{{User: ann}}}), core.ErrInvalid},
