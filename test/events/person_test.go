@@ -307,11 +307,7 @@ func same(a, b message) bool {
 // history returns what follows in a conversation.
 func (p *person) history(t *testing.T, place, after int64) (list []message) {
 	t.Helper()
-	stretch := fmt.Sprint("after=", after)
-	if after == 0 {
-		stretch = "before=101"
-	}
-	status, data, err := p.api.Ask(http.MethodGet, fmt.Sprintf("/conversations/%d/messages?limit=100&%s", place, stretch), nil)
+	status, data, err := p.api.Ask(http.MethodGet, fmt.Sprintf("/conversations/%d/messages?limit=100&after=%d", place, after), nil)
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("%d %v %v", status, data, err)
 	}
