@@ -178,7 +178,9 @@ func (s *Service) FilesChanged(ctx context.Context, files []core.FileID) error {
 		at = append(at, p)
 		return err
 	}, showingQuery, string(which))
-	slices.SortFunc(at, func(a, b core.Position) int { return cmp.Or(cmp.Compare(a.Conversation, b.Conversation), cmp.Compare(a.Seq, b.Seq)) })
+	slices.SortFunc(at, func(a, b core.Position) int {
+		return cmp.Or(cmp.Compare(a.Conversation, b.Conversation), cmp.Compare(a.Seq, b.Seq))
+	})
 	var in place
 	for _, m := range at {
 		if err == nil && in.conversation.ID != m.Conversation {
