@@ -194,8 +194,8 @@ func (s *Session) StartAt(ctx context.Context, got []core.Position, answer ...[]
 			last[h.Conversation] = h.Seq
 		}
 		for _, g := range got {
-			if g.Seq < last[g.Conversation] {
-				behind = append(behind, core.Position{Conversation: g.Conversation, Seq: max(0, g.Seq)})
+			if seq := max(0, g.Seq); seq < last[g.Conversation] {
+				behind = append(behind, core.Position{Conversation: g.Conversation, Seq: seq})
 			}
 		}
 	}
@@ -231,6 +231,10 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	s.mu.Lock()
 	viewer, own := s.actor.User(), s.own
 	s.feed.fetched = conversation
+	var seen core.Seq
+	if p := s.feed.find(conversation); p != nil {
+		seen = p.seen
+	}
 	s.mu.Unlock()
 	page, err := h.source.Page(h.ctx, viewer, conversation, after, s.profile.Whole)
 	if err != nil {
@@ -252,7 +256,8 @@ func (s *Session) pull(conversation core.ConversationID, after core.Seq) {
 	}
 	p.sent = max(p.sent, page.End)
 	s.feed.unheard = true
-	if !page.More && (p.seen <= p.sent || page.End == after) {
+	// An empty page ends it even if there is something that is not for this viewer, unless something came by that it was read too early for.
+	if !page.More && (p.seen <= p.sent || page.End == after && p.seen == seen) {
 		p.behind = false
 		s.feed.behind--
 	}

@@ -34,7 +34,12 @@ type bench struct {
 
 func newBench(t *testing.T, g *line.Gateway) *bench {
 	t.Helper()
-	w := line.NewWorld(t, line.Options{})
+	return newBenchWith(t, g, line.Options{})
+}
+
+func newBenchWith(t *testing.T, g *line.Gateway, opts line.Options) *bench {
+	t.Helper()
+	w := line.NewWorld(t, opts)
 	w.AddUsers(ann, bob, cyd)
 	w.AddRoom(roomA, ann, bob, cyd)
 	w.AddRoom(roomB, ann, bob, cyd)

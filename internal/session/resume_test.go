@@ -117,6 +117,35 @@ func TestNobodyResumesWhatIsNotTheirs(t *testing.T) {
 	hears(t, c, den, 3, 1)
 }
 
+// interrupted is a source that does something once, after it has read a page and before it hands it on.
+type interrupted struct {
+	session.Source
+	do func()
+}
+
+func (b *interrupted) Page(ctx context.Context, viewer core.UserID, id core.ConversationID, after core.Seq, whole bool) (session.Page, error) {
+	page, err := b.Source.Page(ctx, viewer, id, after, whole)
+	if do := b.do; do != nil {
+		b.do = nil
+		do()
+	}
+	return page, err
+}
+
+// TestWhatWasSaidWhileAnEmptyPageWasReadWasLost for a client that was thought to be up to date then.
+func TestWhatWasSaidWhileAnEmptyPageWasReadWasLost(t *testing.T) {
+	source := &interrupted{}
+	b := newBenchWith(t, &line.Gateway{Rivalry: session.Share, Profile: &session.Profile{Gateway: "line", AllRooms: true}}, line.Options{
+		Source: func(s session.Source) session.Source { source.Source = s; return source },
+	})
+	den := b.den()
+	b.post(ann, den, "before cyd came")
+	b.joins(cyd, den)
+	source.do = func() { b.post(ann, den, "meanwhile") }
+	c := b.resume(cyd, fmt.Sprintf("%d:0", den))
+	hears(t, c, den, 2, 1)
+}
+
 // TestAPositionBeyondTheEndMadeAClientDeaf until the conversation was there.
 func TestAPositionBeyondTheEndMadeAClientDeaf(t *testing.T) {
 	b := resumes(t, session.Profile{})

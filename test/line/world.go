@@ -46,6 +46,7 @@ type Options struct {
 	Publish   func(next func(core.Event), e core.Event) // comes before the hub
 	Befriends bool                                      // only friends may write to each other
 	Presence  bool                                      // friends are told who is online
+	Source    func(session.Source) session.Source       // stands between the hub and the chat service
 }
 
 // NewWorld starts a server that is stopped at the end of the test at the latest.
@@ -78,7 +79,11 @@ func NewWorld(t testing.TB, opts Options) *World {
 			}
 		})
 	}
-	w.Hub.Start(w.Chat)
+	source := session.Source(w.Chat)
+	if opts.Source != nil {
+		source = opts.Source(source)
+	}
+	w.Hub.Start(source)
 	t.Cleanup(w.Stop)
 	return w
 }
