@@ -15,6 +15,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/store"
 	"parley/test/clean"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -36,7 +37,7 @@ func newEnv(t testing.TB, edit ...func(*Config)) *env {
 	t.Helper()
 	ctx := context.Background()
 	log, metrics := slog.New(slog.DiscardHandler), obs.NewMetrics()
-	db, err := store.Open(ctx, store.Config{Path: filepath.Join(t.TempDir(), "parley.db"), Log: log, Metrics: metrics})
+	db, err := store.Open(ctx, store.Config{Path: fresh.Database(t, filepath.Join(t.TempDir(), "parley.db")), Log: log, Metrics: metrics})
 	if err != nil {
 		t.Fatal(err)
 	}

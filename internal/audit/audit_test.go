@@ -15,6 +15,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/store"
 	"parley/test/clean"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) { clean.Main(m) }
 func open(t *testing.T) (*store.DB, *audit.Log) {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{
-		Path: filepath.Join(t.TempDir(), "parley.db"), Log: slog.New(slog.DiscardHandler), Metrics: obs.NewMetrics(),
+		Path: fresh.Database(t, filepath.Join(t.TempDir(), "parley.db")), Log: slog.New(slog.DiscardHandler), Metrics: obs.NewMetrics(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -280,7 +280,11 @@ func TestPagesMissNothingHoweverTimesAreMixed(t *testing.T) {
 			tw.seqs(ann, inRoom(room+core.ConversationID(r.IntN(rooms))), chat.RetryForever, draft("", "a needle 针"))
 		}
 	}
-	for _, limit := range []int{1, 2, 7, 50} {
+	limits := []int{1, 2, 7, 50}
+	if testing.Short() {
+		limits = []int{2, 50}
+	}
+	for _, limit := range limits {
 		for _, q := range []chat.Search{{Text: "needle"}, {Text: "针"}, {Text: "needle", Author: bob}, {Text: "needle", Conversation: room + 1}} {
 			q.Limit = limit
 			expect := map[string]bool{}
@@ -341,6 +345,9 @@ func TestHitsOfAllConversationsComeByTime(t *testing.T) {
 
 // A page looks at so many messages at most, in a busy conversation as in all others, and the next page goes on from there.
 func TestAPageLooksAtSoManyMessages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it needs many messages")
+	}
 	tw := newTown(t, line.Options{})
 	tw.AddUsers(ann, bob)
 	tw.AddRoom(room, ann, bob)

@@ -15,6 +15,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/store"
 	"parley/test/clean"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -45,7 +46,7 @@ type town struct {
 func newTown(t testing.TB, cfg contact.Config) *town {
 	t.Helper()
 	db, err := store.Open(context.Background(), store.Config{
-		Path: filepath.Join(t.TempDir(), "parley.db"), Log: slog.New(slog.DiscardHandler), Metrics: obs.NewMetrics(),
+		Path: fresh.Database(t, filepath.Join(t.TempDir(), "parley.db")), Log: slog.New(slog.DiscardHandler), Metrics: obs.NewMetrics(),
 	})
 	if err != nil {
 		t.Fatal(err)

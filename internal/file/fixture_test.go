@@ -24,6 +24,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/store"
 	"parley/test/clean"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -58,7 +59,7 @@ func newTown(t testing.TB, limits Config) *town {
 	log := slog.New(slog.DiscardHandler)
 	tw := &town{TB: t, dir: t.TempDir(), goroutines: obs.NewGoroutines(log)}
 	metrics := obs.NewMetrics()
-	db, err := store.Open(context.Background(), store.Config{Path: filepath.Join(tw.dir, "parley.db"), Log: log, Metrics: metrics})
+	db, err := store.Open(context.Background(), store.Config{Path: fresh.Database(t, filepath.Join(tw.dir, "parley.db")), Log: log, Metrics: metrics})
 	tw.must(err)
 	contacts := contact.New(db, strings.ToLower, func(core.Event) {}, contact.Config{})
 	rooms := chat.New(chat.Config{

@@ -25,6 +25,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/store"
 	"parley/internal/transfer"
+	"parley/test/fresh"
 )
 
 var (
@@ -50,7 +51,7 @@ func newHouse(t testing.TB) *house {
 	log, metrics := slog.New(slog.DiscardHandler), obs.NewMetrics()
 	goroutines := obs.NewGoroutines(log)
 	var err error
-	h.db, err = store.Open(t.Context(), store.Config{Path: filepath.Join(h.dir, "parley.db"), Log: log, Metrics: metrics})
+	h.db, err = store.Open(t.Context(), store.Config{Path: fresh.Database(t, filepath.Join(h.dir, "parley.db")), Log: log, Metrics: metrics})
 	h.must(err)
 	h.contacts = contact.New(h.db, account.NameKey, func(core.Event) {}, contact.Config{})
 	h.chat = chat.New(chat.Config{

@@ -26,6 +26,7 @@ import (
 	"parley/internal/legacy"
 	"parley/internal/obs"
 	"parley/internal/store"
+	"parley/test/fresh"
 	"parley/test/mariadb"
 )
 
@@ -45,7 +46,7 @@ func (nothing) TextCode(context.Context, string, string) error { return nil }
 func openHome(t testing.TB) *newHome {
 	t.Helper()
 	dir, log, metrics := t.TempDir(), slog.New(slog.DiscardHandler), obs.NewMetrics()
-	db, err := store.Open(context.Background(), store.Config{Path: filepath.Join(dir, "parley.db"), Log: log, Metrics: metrics})
+	db, err := store.Open(context.Background(), store.Config{Path: fresh.Database(t, filepath.Join(dir, "parley.db")), Log: log, Metrics: metrics})
 	if err != nil {
 		t.Fatal(err)
 	}

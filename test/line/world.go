@@ -24,6 +24,7 @@ import (
 	"parley/internal/obs"
 	"parley/internal/session"
 	"parley/internal/store"
+	"parley/test/fresh"
 )
 
 // World is a server without its gateways: a database, the hub, contacts and chat.
@@ -59,7 +60,7 @@ func NewWorld(t testing.TB, opts Options) *World {
 	}
 	var err error
 	w.DB, err = store.Open(context.Background(), store.Config{
-		Path: filepath.Join(opts.Dir, "parley.db"), Log: log, Metrics: w.Metrics,
+		Path: fresh.Database(t, filepath.Join(opts.Dir, "parley.db")), Log: log, Metrics: w.Metrics,
 	})
 	w.Check(err)
 	w.Hub = session.NewHub(log, w.Metrics, w.Goroutines)

@@ -35,6 +35,7 @@ import (
 	"parley/internal/session"
 	"parley/internal/store"
 	"parley/test/clean"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -72,7 +73,7 @@ func newWorld(t testing.TB, edit ...func(*settings)) *world {
 	log, metrics := slog.New(slog.NewTextHandler(w.log, nil)), obs.NewMetrics()
 	goroutines := obs.NewGoroutines(log)
 	var err error
-	w.db, err = store.Open(context.Background(), store.Config{Path: filepath.Join(t.TempDir(), "parley.db"), Log: log, Metrics: metrics})
+	w.db, err = store.Open(context.Background(), store.Config{Path: fresh.Database(t, filepath.Join(t.TempDir(), "parley.db")), Log: log, Metrics: metrics})
 	w.must(err)
 	hub := session.NewHub(log, metrics, goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, hub.Publish, contact.Config{})

@@ -32,6 +32,7 @@ import (
 	"parley/internal/wire/padded"
 	"parley/test/clean"
 	"parley/test/client"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -102,7 +103,7 @@ func newWorld(t testing.TB, o options) *world {
 		ports: map[string]string{}, stopTime: patience, actors: map[string]core.Actor{},
 	}
 	var err error
-	w.db, err = store.Open(context.Background(), store.Config{Path: filepath.Join(t.TempDir(), "parley.db"), Log: log, Metrics: metrics})
+	w.db, err = store.Open(context.Background(), store.Config{Path: fresh.Database(t, filepath.Join(t.TempDir(), "parley.db")), Log: log, Metrics: metrics})
 	w.must(err)
 	blobs, err := blob.OpenDisk(filepath.Join(t.TempDir(), "files"), w.goroutines)
 	w.must(err)

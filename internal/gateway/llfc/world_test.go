@@ -28,6 +28,7 @@ import (
 	"parley/internal/session"
 	"parley/internal/store"
 	"parley/test/clean"
+	"parley/test/fresh"
 )
 
 func TestMain(m *testing.M) { clean.Main(m) }
@@ -79,7 +80,7 @@ func newWorld(t testing.TB, change ...func(*settings)) *world {
 	log, metrics := slog.New(slog.DiscardHandler), obs.NewMetrics()
 	w := &world{TB: t, dir: t.TempDir(), goroutines: obs.NewGoroutines(log), metrics: metrics}
 	var err error
-	w.db, err = store.Open(context.Background(), store.Config{Path: filepath.Join(w.dir, "parley.db"), Log: log, Metrics: metrics})
+	w.db, err = store.Open(context.Background(), store.Config{Path: fresh.Database(t, filepath.Join(w.dir, "parley.db")), Log: log, Metrics: metrics})
 	w.must(err)
 	w.hub = session.NewHub(log, metrics, w.goroutines)
 	w.contacts = contact.New(w.db, account.NameKey, w.hub.Publish, contact.Config{Strangers: s.strangers})
