@@ -84,7 +84,7 @@ func (s *server) ways(host string) []front.Way {
 		llfc = s.addr("llfc.addr", host)
 	}
 	if page := s.page(host); page != "" {
-		add("API", "", page+api.Prefix, "", "ws"+strings.TrimPrefix(page, "http")+api.EventsPath, "how ", page+api.Prefix+"/docs")
+		add("API", "", page+api.Prefix, "", "ws"+strings.TrimPrefix(page, "http")+api.EventsPath, "docs ", page+api.Prefix+"/docs")
 	}
 	add("llfc", "", s.home(host), "tcp ", llfc)
 	add("CS3", "http://", s.addr("cs3.http_addr", host), "tcp ", s.addr("cs3.addr", host))
