@@ -217,20 +217,23 @@ func TestWhoComesHasNothingUnread(t *testing.T) {
 // For each room in the list all of its members were gone through.
 func TestTheListOfChatsTakesNoLongerInALargeRoom(t *testing.T) {
 	tw := settled(t, line.Options{})
-	least := func() time.Duration {
-		least := time.Hour
-		for range 30 {
-			began := time.Now()
-			_, err := tw.Chat.Chats(t.Context(), as(ann), 0, 0)
-			tw.Check(err)
-			least = min(least, time.Since(began))
-		}
-		return least
-	}
-	small := least()
+	tw.Exec(`DELETE FROM member WHERE conversation_id = 1 AND user_id = ?`, int64(bob)) // who is only in a small one
+	tw.Exec(`DELETE FROM member WHERE conversation_id = 10 AND user_id = ?`, int64(ann))
 	tw.Exec(`WITH RECURSIVE n (i) AS (SELECT 100000 UNION ALL SELECT i + 1 FROM n WHERE i < 130000)
 		INSERT INTO member (user_id, conversation_id, joined_at) SELECT i, 1, 0 FROM n`)
-	if large := least(); large > 4*small {
-		t.Errorf("%s with many in the lobby, %s with few", large, small)
+	// The two take turns, and the quickest of many counts, so that other work of the machine is the same for both.
+	least := map[core.UserID]time.Duration{ann: time.Hour, bob: time.Hour}
+	for range 50 {
+		for who := range least {
+			began := time.Now()
+			list, err := tw.Chat.Chats(t.Context(), as(who), 0, 0)
+			least[who] = min(least[who], time.Since(began))
+			if err != nil || len(list) != 1 {
+				t.Fatalf("%d has %d chats, %v", who, len(list), err)
+			}
+		}
+	}
+	if least[ann] > 4*least[bob] {
+		t.Errorf("%s in a room of many, %s in one of few", least[ann], least[bob])
 	}
 }
